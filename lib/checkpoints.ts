@@ -1,0 +1,132 @@
+import type { Dialect } from './dialect';
+import { checkText } from './limits';
+import { startsWith } from './prefix';
+import { checkpointParams, toCheckpoint } from './rows';
+import type { Condition, Scope } from './scope';
+import type { Param, Sql } from './session';
+import type { Tables } from './tables';
+import { perCount, repeated } from './texts';
+import type { StepCheckpoint } from './types';
+
+/** Where a checkpoint stands. */
+export interface Position {
+  readonly runId: string;
+  readonly seq: number;
+}
+
+/** A position as one text: what two saves must not share within a statement. */
+export function positionKey(runId: string, seq: number): string {
+  return `${runId}\u0000${seq}`;
+}
+
+/** Statements on step checkpoints. */
+export class Checkpoints {
+  private readonly columns: string;
+  private readonly values: string;
+  private readonly insert: (count: number) => string;
+  private readonly selectAt: (count: number) => string;
+  private readonly ofRun: string;
+  private conflictText: string | undefined;
+
+  constructor(
+    private readonly tables: Tables,
+    private readonly scope: Scope,
+  ) {
+    const { checkpoints } = tables;
+    this.columns = checkpoints.properties.map((property) => checkpoints.column(property)).join(', ');
+    this.values = checkpoints.properties.map(() => '?').join(', ');
+    this.ofRun = `${checkpoints.column('runId')} = ?`;
+    const head = `insert into ${checkpoints.name} (${this.columns}) values `;
+    this.insert = perCount((count) => head + repeated(`(${this.values})`, count));
+    const at = `(${checkpoints.column('runId')} = ? and ${checkpoints.column('seq')} = ?)`;
+    const confined = scope.ownedRows(checkpoints).text;
+    this.selectAt = perCount(
+      (count) =>
+        `select ${checkpoints.selection} from ${checkpoints.name} where (${repeated(at, count, ' or ')})${confined}`,
+    );
+  }
+
+  /** Check a checkpoint and turn it into the parameters of its row. */
+  params(checkpoint: StepCheckpoint): Param[] {
+    return checkpointParams(this.tables.checkpoints, checkpoint);
+  }
+
+  /** Write every column of checkpoints of different `(runId, seq)`, new or not. */
+  async save(sql: Sql, rows: readonly Param[][]): Promise<void> {
+    await sql.run(this.insert(rows.length) + this.conflict(sql), rows.flat());
+  }
+
+  /** Write a checkpoint unless its run belongs to another namespace. */
+  async saveConfined(sql: Sql, runId: string, row: readonly Param[]): Promise<void> {
+    const guard = this.scope.newRow(runId);
+    const { name } = this.tables.checkpoints;
+    const source = `select ${this.values}${guard.text}`;
+    await sql.run(`insert into ${name} (${this.columns}) ${source}${this.conflict(sql)}`, [...row, ...guard.params]);
+  }
+
+  /** The checkpoints at these positions, each decoded for its own caller. */
+  async get(sql: Sql, positions: readonly Position[]): Promise<(StepCheckpoint | null)[]> {
+    const { checkpoints } = this.tables;
+    const scope = this.scope.ownedRows(checkpoints);
+    const rows = await sql.rows(this.selectAt(positions.length), [
+      ...positions.flatMap(({ runId, seq }) => [runId, seq]),
+      ...scope.params,
+    ]);
+    const found = new Map(rows.map((row) => [positionKey(String(row.runId), Number(row.seq)), row]));
+    return positions.map(({ runId, seq }) => {
+      const row = found.get(positionKey(runId, seq));
+      return row ? toCheckpoint(checkpoints.decode(row)) : null;
+    });
+  }
+
+  /** All checkpoints of a run in `seq` order, compensations (negative) first. */
+  list(sql: Sql, runId: string): Promise<StepCheckpoint[]> {
+    return this.select(sql, runId, { text: '', params: [] }, this.bySeq('asc'));
+  }
+
+  /** The checkpoint of exactly this name with the highest `seq`. */
+  async latestByName(sql: Sql, runId: string, name: string): Promise<StepCheckpoint | undefined> {
+    const named = { text: ` and ${this.tables.checkpoints.column('name')} = ?`, params: [name] };
+    return (await this.select(sql, runId, named, `${this.bySeq('desc')} limit 1`))[0];
+  }
+
+  /** The checkpoints whose name begins with any of `prefixes`, in `seq` order. */
+  listByNamePrefix(sql: Sql, runId: string, prefixes: readonly string[]): Promise<StepCheckpoint[]> {
+    for (const prefix of prefixes) checkText(prefix, 'prefix');
+    const name = this.tables.checkpoints.column('name');
+    const ranges = prefixes.map((prefix) => startsWith(sql.dialect, name, prefix) ?? { text: '1 = 1', params: [] });
+    const any = ` and (${ranges.map(({ text }) => text).join(' or ')})`;
+    const params = ranges.flatMap((range) => range.params);
+    return this.select(sql, runId, { text: any, params }, this.bySeq('asc'));
+  }
+
+  private async select(sql: Sql, runId: string, filter: Condition, order = ''): Promise<StepCheckpoint[]> {
+    const { checkpoints } = this.tables;
+    const scope = this.scope.ownedRows(checkpoints);
+    const rows = await sql.rows(
+      `select ${checkpoints.selection} from ${checkpoints.name} where ${this.ofRun}${filter.text}${scope.text}${order}`,
+      [runId, ...filter.params, ...scope.params],
+    );
+    return rows.map((row) => toCheckpoint(checkpoints.decode(row)));
+  }
+
+  /** Built at the first write, when the dialect is known. */
+  private conflict(sql: Sql): string {
+    this.conflictText ??= this.replaceConflict(sql.dialect);
+    return this.conflictText;
+  }
+
+  private replaceConflict(dialect: Dialect): string {
+    const { checkpoints } = this.tables;
+    const keys = [checkpoints.column('runId'), checkpoints.column('seq')];
+    const columns = checkpoints.properties.map((property) => checkpoints.column(property));
+    return dialect.replaceConflict(
+      keys,
+      columns.filter((column) => !keys.includes(column)),
+    );
+  }
+
+  private bySeq(direction: 'asc' | 'desc'): string {
+    return ` order by ${this.tables.checkpoints.column('seq')} ${direction}`;
+  }
+}

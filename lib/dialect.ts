@@ -1,0 +1,195 @@
+import type { Platform } from '@mikro-orm/core';
+import { MYSQL_COLLATIONS, type MySqlCollation } from '../schemas/columns';
+import { type Database, databaseOf, SUPPORTED_DATABASES } from '../schemas/database';
+import { INDEXED_CHARACTERS } from '../schemas/run-attribute';
+import { DurableConfigurationError } from './errors';
+
+/** What a server said about itself, once per store. */
+export interface ServerFacts {
+  readonly version: string;
+  readonly sqlMode: string;
+}
+
+/** How one database says the few things that SQL dialects say differently. Expressions take and give quoted SQL. */
+export interface Dialect {
+  readonly database: Database;
+  /** The expression that puts text in code point order, whatever the column's own collation. */
+  bytewise(column: string): string;
+  /** Conflict clause of an insert that leaves an existing row alone. */
+  ignoreConflict(keys: readonly string[]): string;
+  /** Conflict clause of an insert that replaces `columns` of an existing row. */
+  replaceConflict(keys: readonly string[], columns: readonly string[]): string;
+  /** The same for rows that fulfil `condition`; others stay. Its parameters are needed `times` over. */
+  replaceConflictIf(
+    keys: readonly string[],
+    columns: readonly string[],
+    condition: string,
+  ): { text: string; times: number };
+  /** Condition with one parameter, the {@link tagOperand}: the JSON array holds exactly this string. */
+  hasTag(column: string): string;
+  tagOperand(tag: string): string;
+  /** Extra condition, with one parameter, that lets an index over leading characters serve `column operator ?`. */
+  leadingText(column: string, operator: string): string | undefined;
+  /** `limit`/`offset` clause and its parameters. */
+  page(limit: number | undefined, offset: number): { text: string; params: number[] };
+  /** Suffix that locks the rows a select inside a transaction returns. */
+  readonly forUpdate: string;
+  /** Whether a transaction that begins with a read must take the write lock first. */
+  readonly writesFirst: boolean;
+  /** Isolation level for multi-statement transactions; `undefined` where the database has only one. */
+  readonly isolation: 'read committed' | undefined;
+  /**
+   * How to learn whether a conditional write hit a row: `'count'` trusts the driver's affected rows, `'rows'` makes the
+   * statement return one row each.
+   */
+  readonly effect: 'count' | 'rows';
+  /** Statement prefix without which a driver withholds the rows a `delete … returning` returns. */
+  readonly deletePrefix: string;
+  /** Whether affected rows may count changed rather than matched rows, so that zero needs a second look. */
+  readonly countsChangedRows: boolean;
+  /** Question to the server that {@link withServer} needs answered; `undefined`: nothing to ask. */
+  readonly probe: string | undefined;
+  /** How the oldest buffered signal leaves the table. */
+  readonly takeOldest: 'delete-limit' | 'delete-subquery' | 'delete-locked' | 'select-delete';
+  /** The server's name for a bytewise collation that does not ignore trailing spaces, where names differ by server. */
+  readonly collation?: MySqlCollation;
+  /** Whether `delete … returning` exists. */
+  readonly returning: boolean;
+}
+
+/**
+ * The dialect of a platform, before its server was asked.
+ *
+ * @throws DurableConfigurationError `DURABLE_UNSUPPORTED_DATABASE`
+ */
+export function dialectOf(platform: Platform): Dialect {
+  switch (databaseOf(platform)) {
+    case 'sqlite':
+      return sqlite;
+    case 'postgresql':
+      return postgresql;
+    case 'mysql':
+      return mysql;
+    default:
+      throw new DurableConfigurationError(
+        'DURABLE_UNSUPPORTED_DATABASE',
+        `the durable store runs on ${SUPPORTED_DATABASES}; this ORM uses ${platform.constructor.name}`,
+      );
+  }
+}
+
+/**
+ * The dialect of the server that answered.
+ *
+ * @throws DurableConfigurationError `DURABLE_UNSUPPORTED_SQL_MODE`
+ */
+export function withServer(dialect: Dialect, facts: ServerFacts): Dialect {
+  if (dialect.database !== 'mysql') return dialect;
+  // MikroORM escapes parameters on the client with backslashes; this mode would turn data into SQL.
+  if (/NO_BACKSLASH_ESCAPES/i.test(facts.sqlMode)) {
+    throw new DurableConfigurationError(
+      'DURABLE_UNSUPPORTED_SQL_MODE',
+      'the sql_mode of this connection holds NO_BACKSLASH_ESCAPES, under which MikroORM cannot escape parameters; remove it',
+    );
+  }
+  return /mariadb/i.test(facts.version) ? mariadb : dialect;
+}
+
+function onConflict(keys: readonly string[], action: string): string {
+  return ` on conflict (${keys.join(', ')}) ${action}`;
+}
+
+const sqlite: Dialect = {
+  database: 'sqlite',
+  bytewise: (column) => column,
+  ignoreConflict: (keys) => onConflict(keys, 'do nothing'),
+  replaceConflict: (keys, columns) =>
+    onConflict(keys, `do update set ${columns.map((column) => `${column} = excluded.${column}`).join(', ')}`),
+  replaceConflictIf: (keys, columns, condition) => ({
+    text: `${sqlite.replaceConflict(keys, columns)} where ${condition}`,
+    times: 1,
+  }),
+  hasTag: (column) => `exists (select 1 from json_each(${column}) as tag where tag.value = ?)`,
+  tagOperand: (tag) => tag,
+  leadingText: () => undefined,
+  page: (limit, offset) =>
+    limit === undefined && offset === 0
+      ? { text: '', params: [] }
+      : { text: ' limit ? offset ?', params: [limit ?? -1, offset] },
+  forUpdate: '',
+  writesFirst: true,
+  isolation: undefined,
+  // The sqlite3 driver of MikroORM 6 loses the count when a value contains the word "returning".
+  effect: 'rows',
+  // The same driver runs what begins with "delete" without reading rows.
+  deletePrefix: '/* returning */ ',
+  countsChangedRows: false,
+  probe: undefined,
+  takeOldest: 'delete-subquery',
+  returning: true,
+};
+
+const postgresql: Dialect = {
+  database: 'postgresql',
+  bytewise: (column) => `${column} collate "C"`,
+  ignoreConflict: sqlite.ignoreConflict,
+  replaceConflict: sqlite.replaceConflict,
+  replaceConflictIf: sqlite.replaceConflictIf,
+  hasTag: (column) => `${column} @> ?::jsonb`,
+  tagOperand: (tag) => JSON.stringify([tag]),
+  leadingText: (column, operator) =>
+    `left(${column}, ${INDEXED_CHARACTERS}) ${operator} left(?, ${INDEXED_CHARACTERS})`,
+  page: (limit, offset) => ({
+    text: `${limit === undefined ? '' : ' limit ?'}${offset === 0 ? '' : ' offset ?'}`,
+    params: [...(limit === undefined ? [] : [limit]), ...(offset === 0 ? [] : [offset])],
+  }),
+  forUpdate: ' for update',
+  writesFirst: false,
+  isolation: 'read committed',
+  effect: 'count',
+  deletePrefix: '',
+  countsChangedRows: false,
+  probe: undefined,
+  takeOldest: 'delete-locked',
+  returning: true,
+};
+
+const ROW_COUNT_LIMIT = '18446744073709551615';
+
+const mysql: Dialect = {
+  database: 'mysql',
+  bytewise: (column) => column,
+  ignoreConflict: ([key]) => ` on duplicate key update ${key} = ${key}`,
+  replaceConflict: (_keys, columns) =>
+    ` on duplicate key update ${columns.map((column) => `${column} = values(${column})`).join(', ')}`,
+  replaceConflictIf: (_keys, columns, condition) => {
+    const chosen = columns.map((column) => `${column} = if(${condition}, values(${column}), ${column})`);
+    return { text: ` on duplicate key update ${chosen.join(', ')}`, times: columns.length };
+  },
+  hasTag: (column) => `json_contains(${column}, ?)`,
+  tagOperand: (tag) => JSON.stringify(tag),
+  leadingText: () => undefined,
+  page: (limit, offset) => {
+    if (limit === undefined && offset === 0) return { text: '', params: [] };
+    return limit === undefined
+      ? { text: ` limit ${ROW_COUNT_LIMIT} offset ?`, params: [offset] }
+      : { text: ' limit ? offset ?', params: [limit, offset] };
+  },
+  forUpdate: ' for update',
+  writesFirst: false,
+  isolation: 'read committed',
+  effect: 'count',
+  deletePrefix: '',
+  countsChangedRows: true,
+  probe: 'select version() as version, @@session.sql_mode as sqlMode',
+  takeOldest: 'select-delete',
+  collation: MYSQL_COLLATIONS.mysql,
+  returning: false,
+};
+
+const mariadb: Dialect = {
+  ...mysql,
+  takeOldest: 'delete-limit',
+  collation: MYSQL_COLLATIONS.mariadb,
+  returning: true,
+};

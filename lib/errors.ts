@@ -1,0 +1,102 @@
+/** Stable codes of the errors this library throws. Messages may change; codes do not. */
+export type DurableErrorCode =
+  | 'DURABLE_ENTITIES_NOT_REGISTERED'
+  | 'DURABLE_UNSUPPORTED_DATABASE'
+  | 'DURABLE_UNSUPPORTED_SQL_MODE'
+  | 'DURABLE_VALUE_TOO_LONG'
+  | 'DURABLE_INVALID_TEXT'
+  | 'DURABLE_INVALID_NUMBER'
+  | 'DURABLE_INVALID_DATE'
+  | 'DURABLE_INVALID_PAYLOAD'
+  | 'DURABLE_INVALID_QUERY'
+  | 'DURABLE_RUN_NOT_FOUND'
+  | 'DURABLE_SCHEMA_MISSING'
+  | 'DURABLE_SCHEMA_INCOMPATIBLE'
+  | 'DURABLE_WOULD_DEADLOCK'
+  | 'DURABLE_TRANSACTION_REQUIRED'
+  | 'DURABLE_DATABASE_ERROR';
+
+/** Base class of every error of this library. Facts are fields; no message or cause carries payloads or SQL values. */
+export class DurableStoreError extends Error {
+  constructor(
+    readonly code: DurableErrorCode,
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+    this.name = new.target.name;
+  }
+}
+
+/** The host's set-up cannot work: entities missing from the ORM, an unsupported database or server mode. */
+export class DurableConfigurationError extends DurableStoreError {}
+
+/** A value was refused before any SQL. Nothing was written. */
+export class DurableInputError extends DurableStoreError {
+  /** The contract's name of the field, e.g. `run.id` or `waiter.token`. */
+  readonly field: string;
+  /** For too long text: its length and the limit, in `unit`. */
+  readonly length?: number;
+  readonly limit?: number;
+  readonly unit?: 'characters' | 'bytes';
+
+  constructor(
+    code: DurableErrorCode,
+    field: string,
+    problem: string,
+    facts: { length?: number; limit?: number; unit?: 'characters' | 'bytes'; cause?: unknown } = {},
+  ) {
+    super(code, `${field} ${problem}`, facts.cause === undefined ? undefined : { cause: facts.cause });
+    this.field = field;
+    if (facts.length !== undefined) this.length = facts.length;
+    if (facts.limit !== undefined) this.limit = facts.limit;
+    if (facts.unit !== undefined) this.unit = facts.unit;
+  }
+}
+
+/** `updateRun` named a run that does not exist. */
+export class DurableRunNotFoundError extends DurableStoreError {
+  constructor(readonly runId: string) {
+    super('DURABLE_RUN_NOT_FOUND', `run ${runId} not found`);
+  }
+}
+
+/** The five tables are missing or of a shape the store cannot work on. */
+export class DurableSchemaError extends DurableStoreError {
+  /** What is wrong, one entry per table or column. */
+  readonly problems: readonly string[];
+
+  constructor(
+    code: 'DURABLE_SCHEMA_MISSING' | 'DURABLE_SCHEMA_INCOMPATIBLE',
+    message: string,
+    problems: readonly string[] = [],
+    cause?: unknown,
+  ) {
+    super(code, message, cause === undefined ? undefined : { cause });
+    this.problems = problems;
+  }
+}
+
+/** A call that could only wait for itself, or that needs a transaction it was not given. */
+export class DurableTransactionError extends DurableStoreError {}
+
+/**
+ * The database refused or lost a statement, and retrying did not help or was not safe. `cause` keeps MikroORM's exception
+ * class, the driver's code and the server's message, without SQL text and values.
+ */
+export class DurableDatabaseError extends DurableStoreError {
+  constructor(
+    /** The store method, e.g. `saveCheckpoint`. */
+    readonly operation: string,
+    /** How often it was tried. */
+    readonly attempts: number,
+    /** True for what passes by itself: deadlock, serialization failure, busy, no connection. */
+    readonly transient: boolean,
+    /** True after a lost connection: whether the last try took effect is unknown. */
+    readonly outcomeUnknown: boolean,
+    cause: Error,
+  ) {
+    const tries = attempts === 1 ? '' : ` after ${attempts} attempts`;
+    super('DURABLE_DATABASE_ERROR', `${operation} failed${tries}: ${cause.message}`, { cause });
+  }
+}

@@ -1,0 +1,125 @@
+/** What a group of calls has in common. */
+export interface Grouping<Item, Result> {
+  /** Throws to refuse a call, in the caller's own context: what runs a group belongs to another call. */
+  readonly admit: () => void;
+  /** Carry out many calls at once; results in the order of `items`, all of them or none. */
+  readonly run: (items: readonly Item[]) => Promise<readonly Result[]>;
+  /** Calls of one key never share a group and keep their order. Absent: any calls may share one. */
+  readonly key?: (item: Item) => string;
+  /** Size of an item, in the unit of `maxSize`. */
+  readonly size: (item: Item) => number;
+  /** Whether a failed group may be tried again in parts, to find the item that fails by itself. */
+  readonly divisible: (error: unknown) => boolean;
+}
+
+/** How large a group may grow. */
+export interface GroupBounds {
+  /** Groups under way at once; a call waits only when all are. */
+  readonly lanes: number;
+  readonly maxItems: number;
+  /** A single larger item goes alone. */
+  readonly maxSize: number;
+  /** A group that takes longer, because it waits for somebody's lock, no longer counts as under way. */
+  readonly patienceMs: number;
+}
+
+interface Waiting<Item, Result> {
+  readonly item: Item;
+  readonly resolve: (result: Result) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/**
+ * Lets concurrent calls share one execution. While groups are under way the next callers gather; then one group takes
+ * them. Nobody waits for a timer: a caller that is alone goes at once, together with those of the same tick. Each promise settles
+ * with the execution that carried its item, and an item that fails does not fail its neighbours.
+ */
+export class GroupCommit<Item, Result> {
+  private queue: Waiting<Item, Result>[] = [];
+  private readonly keysUnderWay = new Set<string>();
+  private lanesBusy = 0;
+
+  constructor(
+    private readonly grouping: Grouping<Item, Result>,
+    private readonly bounds: GroupBounds,
+  ) {}
+
+  /** Have an item carried out, with others if there are any. */
+  submit(item: Item): Promise<Result> {
+    return new Promise<Result>((resolve, reject) => {
+      this.grouping.admit();
+      this.queue.push({ item, resolve, reject });
+      this.open();
+    });
+  }
+
+  /** Open a lane if one is free. */
+  private open(): void {
+    if (this.queue.length === 0 || this.lanesBusy >= this.bounds.lanes) return;
+    this.lanesBusy += 1;
+    queueMicrotask(() => void this.work());
+  }
+
+  /** One lane: group after group, until nothing is left that may go. */
+  private async work(): Promise<void> {
+    for (let group = this.next(); group.length > 0; group = this.next()) {
+      const keys = group.map(({ item }) => this.grouping.key?.(item)).filter((key) => key !== undefined);
+      for (const key of keys) this.keysUnderWay.add(key);
+      const overtaken = await this.whilePatient(() => this.settle(group));
+      for (const key of keys) this.keysUnderWay.delete(key);
+      // What waited for these keys may go now.
+      if (overtaken) return this.open();
+    }
+    this.lanesBusy -= 1;
+  }
+
+  /** Carry out a group; when it takes too long, give its lane to others and return true at its end. */
+  private async whilePatient(group: () => Promise<void>): Promise<boolean> {
+    let overtaken = false;
+    const timer = setTimeout(() => {
+      overtaken = true;
+      this.lanesBusy -= 1;
+      this.open();
+    }, this.bounds.patienceMs);
+    await group();
+    clearTimeout(timer);
+    return overtaken;
+  }
+
+  /** The items of the queue that fit one group, in order; what shares a key with an earlier one stays for a later group. */
+  private next(): Waiting<Item, Result>[] {
+    const { key, size } = this.grouping;
+    const group: Waiting<Item, Result>[] = [];
+    const later: Waiting<Item, Result>[] = [];
+    const taken = new Set(this.keysUnderWay);
+    let total = 0;
+    let position = 0;
+    for (; position < this.queue.length && group.length < this.bounds.maxItems; position += 1) {
+      const waiting = this.queue[position] as Waiting<Item, Result>;
+      const itemKey = key?.(waiting.item);
+      if (itemKey !== undefined && taken.has(itemKey)) {
+        later.push(waiting);
+        continue;
+      }
+      total += size(waiting.item);
+      if (group.length > 0 && total > this.bounds.maxSize) break;
+      if (itemKey !== undefined) taken.add(itemKey);
+      group.push(waiting);
+    }
+    this.queue = [...later, ...this.queue.slice(position)];
+    return group;
+  }
+
+  private async settle(group: readonly Waiting<Item, Result>[]): Promise<void> {
+    try {
+      const results = await this.grouping.run(group.map(({ item }) => item));
+      for (const [position, waiting] of group.entries()) waiting.resolve(results[position] as Result);
+    } catch (error) {
+      if (group.length > 1 && this.grouping.divisible(error)) {
+        const half = Math.ceil(group.length / 2);
+        await this.settle(group.slice(0, half));
+        await this.settle(group.slice(half));
+      } else for (const waiting of group) waiting.reject(error);
+    }
+  }
+}

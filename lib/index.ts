@@ -1,0 +1,57 @@
+export {
+  BufferedSignalEntity,
+  type BufferedSignalRow,
+  type DurableEntities,
+  type DurableEntitiesOptions,
+  durableEntities,
+  durableManagedTables,
+  ENTITIES,
+  type MySqlCollation,
+  type Naming,
+  RunAttributeEntity,
+  type RunAttributeRow,
+  SignalWaiterEntity,
+  type SignalWaiterRow,
+  StepCheckpointEntity,
+  type StepCheckpointRow,
+  WorkflowRunEntity,
+  type WorkflowRunRow,
+} from '../schemas';
+export {
+  DurableConfigurationError,
+  DurableDatabaseError,
+  type DurableErrorCode,
+  DurableInputError,
+  DurableRunNotFoundError,
+  DurableSchemaError,
+  DurableStoreError,
+  DurableTransactionError,
+} from './errors';
+export type { GroupCommitOptions } from './groups';
+export {
+  type DurableSchemaPlan,
+  type DurableSchemaReport,
+  durableSchemaSql,
+  ensureMikroOrmDurableSchema,
+  planMikroOrmDurableSchema,
+} from './schema';
+export type { OrmLike, RetryOptions } from './session';
+export { MikroOrmStateStore, type MikroOrmStateStoreOptions } from './store';
+export type {
+  AttributeFilter,
+  BufferedEvent,
+  RetentionPolicy,
+  RunFacet,
+  RunFacetQuery,
+  RunQuery,
+  RunStatus,
+  SearchAttributes,
+  SignalWaiter,
+  StateStore,
+  StepCheckpoint,
+  StepError,
+  StepEvent,
+  StepKind,
+  StoreTransaction,
+  WorkflowRun,
+} from './types';

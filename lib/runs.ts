@@ -1,0 +1,138 @@
+import { Attributes } from './attributes';
+import { DurableRunNotFoundError } from './errors';
+import { isDuplicateKey } from './failures';
+import { attributeRows, patchParams, runParams, toRun } from './rows';
+import type { Scope } from './scope';
+import type { Param, Sql } from './session';
+import type { Tables } from './tables';
+import { perCount, repeated } from './texts';
+import type { WorkflowRun } from './types';
+
+/** Statements that create, read, change and delete one run. */
+export class Runs {
+  private readonly attributes: Attributes;
+  private readonly insert: (count: number) => string;
+  private readonly select: (count: number) => string;
+  private readonly byId: string;
+
+  constructor(
+    private readonly tables: Tables,
+    private readonly scope: Scope,
+  ) {
+    const { runs } = tables;
+    this.attributes = new Attributes(tables);
+    const columns = runs.properties.map((property) => runs.column(property)).join(', ');
+    const values = `(${repeated('?', runs.properties.length)})`;
+    this.insert = perCount((count) => `insert into ${runs.name} (${columns}) values ${repeated(values, count)}`);
+    this.byId = `${runs.column('id')} = ?`;
+    const confined = scope.runs().text;
+    this.select = perCount(
+      (count) =>
+        `select ${runs.selection} from ${runs.name} where ${runs.column('id')} in (${repeated('?', count)})${confined}`,
+    );
+  }
+
+  /** Whether a create needs more than its one statement. */
+  hasAttributes(run: Partial<WorkflowRun>): boolean {
+    return attributeRows('', run.searchAttributes).length > 0;
+  }
+
+  /** Check a run and turn it into the parameters of its row. */
+  params(run: WorkflowRun): Param[] {
+    return runParams(this.tables.runs, run);
+  }
+
+  /** Insert runs without attribute rows; those whose id is taken are left as they are. */
+  async create(sql: Sql, rows: readonly Param[][]): Promise<void> {
+    const id = this.tables.runs.column('id');
+    await sql.run(this.insert(rows.length) + sql.dialect.ignoreConflict([id]), rows.flat());
+  }
+
+  /** Insert a run and its attribute rows, unless its id is taken. Needs a transaction. */
+  async createWithAttributes(sql: Sql, run: WorkflowRun): Promise<void> {
+    const { runs } = this.tables;
+    if (await this.insertIfAbsent(sql, runParams(runs, run))) {
+      await this.attributes.insert(sql, attributeRows(run.id, run.searchAttributes));
+    }
+  }
+
+  /** The runs of these ids, each decoded for its own caller. */
+  async get(sql: Sql, runIds: readonly string[]): Promise<(WorkflowRun | null)[]> {
+    const { runs } = this.tables;
+    const rows = await sql.rows(this.select(runIds.length), [...runIds, ...this.scope.runs().params]);
+    const byId = new Map(rows.map((row) => [row.id, row]));
+    return runIds.map((runId) => {
+      const row = byId.get(runId);
+      return row ? toRun(runs.decode(row)) : null;
+    });
+  }
+
+  /**
+   * Set the patched columns and, when the patch names them, the attribute rows. The update takes the run's row lock, so
+   * attribute rewrites of one run follow each other. With attributes it needs a transaction.
+   */
+  async update(sql: Sql, runId: string, patch: Partial<WorkflowRun>): Promise<void> {
+    const { runs } = this.tables;
+    const { columns, params } = patchParams(runs, patch);
+    const scope = this.scope.runs();
+    if (columns.length === 0) return this.assertExists(sql, runId);
+    const text = `update ${runs.name} set ${columns.map((column) => `${column} = ?`).join(', ')} where ${this.byId}${scope.text}`;
+    const values = [...params, runId, ...scope.params];
+    if ((await sql.affected(text, values)) === 0) {
+      if (!sql.dialect.countsChangedRows) throw new DurableRunNotFoundError(runId);
+      await this.assertExists(sql, runId);
+      // It may have come since, and then the patch is still to be made.
+      await sql.run(text, values);
+    }
+    if (Object.hasOwn(patch, 'searchAttributes')) {
+      await this.attributes.replace(sql, runId, attributeRows(runId, patch.searchAttributes));
+    }
+  }
+
+  /** Delete a run and all rows that belong to it. Needs a transaction. */
+  async delete(sql: Sql, runId: string): Promise<void> {
+    const { runs } = this.tables;
+    const scope = this.scope.runs();
+    const hit = await sql.affected(`delete from ${runs.name} where ${this.byId}${scope.text}`, [
+      runId,
+      ...scope.params,
+    ]);
+    // What is left of a run that is already gone belongs to no namespace, so a confined store leaves it alone.
+    if (hit === 0 && this.scope.namespace !== undefined) return;
+    await this.deleteOwned(sql, [runId]);
+  }
+
+  /** Delete the checkpoints, waiters and attributes of runs. */
+  async deleteOwned(sql: Sql, runIds: readonly string[]): Promise<void> {
+    const { checkpoints, waiters, attributes } = this.tables;
+    const placeholders = runIds.map(() => '?').join(', ');
+    for (const table of [checkpoints, waiters, attributes]) {
+      await sql.run(`delete from ${table.name} where ${table.column('runId')} in (${placeholders})`, runIds);
+    }
+  }
+
+  private async insertIfAbsent(sql: Sql, params: readonly Param[]): Promise<boolean> {
+    const { runs } = this.tables;
+    if (!sql.dialect.countsChangedRows) {
+      return (await sql.affected(this.insert(1) + sql.dialect.ignoreConflict([runs.column('id')]), params)) === 1;
+    }
+    // MySQL counts an ignored duplicate as one row too; as an error it is unmistakable, and ends only its statement.
+    try {
+      await sql.run(this.insert(1), params);
+      return true;
+    } catch (error) {
+      if (isDuplicateKey(error)) return false;
+      throw error;
+    }
+  }
+
+  private async assertExists(sql: Sql, runId: string): Promise<void> {
+    const { runs } = this.tables;
+    const scope = this.scope.runs();
+    const found = await sql.rows(`select 1 from ${runs.name} where ${this.byId}${scope.text}`, [
+      runId,
+      ...scope.params,
+    ]);
+    if (found.length === 0) throw new DurableRunNotFoundError(runId);
+  }
+}

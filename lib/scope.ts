@@ -1,0 +1,69 @@
+import type { Param } from './session';
+import type { Tables } from './tables';
+
+/** A piece of a `where` clause and its parameters. */
+export interface Condition {
+  readonly text: string;
+  readonly params: readonly Param[];
+}
+
+/** A table whose rows belong to a run. */
+interface OwnedTable {
+  readonly name: string;
+  column(property: 'runId'): string;
+}
+
+/** Join conditions with `and`; none is always true. */
+export function all(conditions: readonly Condition[]): Condition {
+  return {
+    text: conditions.length === 0 ? '1 = 1' : conditions.map(({ text }) => text).join(' and '),
+    params: conditions.flatMap(({ params }) => params),
+  };
+}
+
+/** Which namespace a store is confined to, as conditions to append; an unconfined store appends nothing. */
+export class Scope {
+  constructor(
+    private readonly tables: Tables,
+    readonly namespace?: string,
+  ) {}
+
+  /** On the run table itself. */
+  runs(): Condition {
+    if (this.namespace === undefined) return NOTHING;
+    return { text: ` and ${this.tables.runs.column('namespace')} = ?`, params: [this.namespace] };
+  }
+
+  /** On a table whose rows belong to a run: only rows of runs in the namespace. */
+  ownedRows(table: OwnedTable): Condition {
+    if (this.namespace === undefined) return NOTHING;
+    return {
+      text: ` and exists (${this.runOf(`${table.name}.${table.column('runId')}`, '=')})`,
+      params: [this.namespace],
+    };
+  }
+
+  /** On a new row for `runId`: not one of a run in another namespace. A run that is not there yet is nobody else's. */
+  newRow(runId: string): Condition {
+    if (this.namespace === undefined) return NOTHING;
+    return {
+      text: ` from (select 1 as one) as one where not exists (${this.runOf('?', '<>')})`,
+      params: [runId, this.namespace],
+    };
+  }
+
+  /** On a row that a new one would replace: not one of a run in another namespace. Without a leading `and`. */
+  replacedRow(table: OwnedTable): Condition {
+    if (this.namespace === undefined) return NOTHING;
+    const runId = `${table.name}.${table.column('runId')}`;
+    return { text: `not exists (${this.runOf(runId, '<>')})`, params: [this.namespace] };
+  }
+
+  private runOf(runId: string, comparison: '=' | '<>'): string {
+    const { runs } = this.tables;
+    const id = `owner.${runs.column('id')}`;
+    return `select 1 from ${runs.name} as owner where ${id} = ${runId} and owner.${runs.column('namespace')} ${comparison} ?`;
+  }
+}
+
+const NOTHING: Condition = { text: '', params: [] };

@@ -1,0 +1,266 @@
+import { setTimeout as delay, setImmediate as macrotask } from 'node:timers/promises';
+import { type EntityManager, type MikroORM, TableNotFoundException } from '@mikro-orm/core';
+import { type Dialect, dialectOf, type ServerFacts, withServer } from './dialect';
+import { DurableDatabaseError, DurableSchemaError, DurableStoreError, DurableTransactionError } from './errors';
+import { causes, classify, type Failure } from './failures';
+import { InFlight } from './in-flight';
+import { redact } from './redact';
+
+/** What the store needs of a MikroORM instance; any driver's `MikroORM`, of version 6 or 7, is one. */
+export type OrmLike = Pick<MikroORM, 'em'>;
+
+export type Param = string | number | null;
+export type Row = Record<string, unknown>;
+
+/** Statements of one store call, all on one connection when inside a transaction. */
+export interface Sql {
+  readonly dialect: Dialect;
+  /** Run a statement and return its rows. */
+  rows(text: string, params: readonly Param[]): Promise<Row[]>;
+  /** Run a statement whose effect nobody asks about. */
+  run(text: string, params: readonly Param[]): Promise<void>;
+  /** Run an insert, update or delete and return how many rows it hit. */
+  affected(text: string, params: readonly Param[]): Promise<number>;
+}
+
+/** How often and how long a call is tried before its error is thrown. */
+export interface RetryOptions {
+  /** Tries in all; default 10. */
+  attempts?: number;
+  /** No further try begins after this many milliseconds; default 30,000. */
+  forMs?: number;
+}
+
+/** What repeating a call after a lost connection would do. */
+export type Repeat = 'repeatable' | 'once';
+
+/** The parts of MikroORM's SQL EntityManager that both majors share. */
+interface SqlEntityManager extends EntityManager {
+  execute<T>(sql: string, params: readonly Param[], method: 'all' | 'run', logger: { label: string }): Promise<T>;
+}
+
+interface SqlConnection {
+  begin(options: { isolationLevel?: string; ctx?: unknown; loggerContext: Logged }): Promise<unknown>;
+  commit(ctx: unknown, events: undefined, logged: Logged): Promise<void>;
+  rollback(ctx: unknown, events: undefined, logged: Logged): Promise<void>;
+}
+
+interface Logged {
+  label: string;
+}
+
+/** One key for all calls of a session. */
+const ALL = 'all';
+
+const FIRST_DELAY_MS = 8;
+const LONGEST_DELAY_MS = 1000;
+
+/**
+ * Runs statements through forks of the host's EntityManager: never in an ambient transaction, always on the primary,
+ * labelled in the query log, retried when the database undid them, with errors that carry no values.
+ */
+export class Session {
+  private asked: Promise<Dialect> | undefined;
+  private readonly base: Dialect;
+  private readonly underWay = new InFlight();
+
+  constructor(
+    private readonly em: EntityManager,
+    private readonly retry: RetryOptions = {},
+    /** Bound to the transaction that `em` is in, instead of opening its own. */
+    private readonly joined = false,
+  ) {
+    this.base = dialectOf(em.getPlatform());
+  }
+
+  /** A session whose statements run in the transaction `em` is in. Nothing is retried: the transaction is the caller's. */
+  within(em: EntityManager): Session {
+    const session = new Session(em, { attempts: 1 }, true);
+    session.asked = this.asked;
+    return session;
+  }
+
+  /** One statement, or several that need no common transaction. */
+  async call<T>(label: string, repeat: Repeat, work: (sql: Sql) => Promise<T>): Promise<T> {
+    return this.persist(label, repeat, async (dialect) => work(this.statements(label, this.fork(), dialect)));
+  }
+
+  /** Statements that take effect together or not at all. `work` may run more than once. */
+  async transaction<T>(label: string, repeat: Repeat, work: (sql: Sql) => Promise<T>): Promise<T> {
+    return this.persist(label, repeat, async (dialect) => {
+      const em = this.fork();
+      const connection = em.getConnection('write') as unknown as SqlConnection;
+      const logged = { label };
+      const ctx = await connection.begin({
+        ...(this.joined ? { ctx: em.getTransactionContext() } : {}),
+        ...(!this.joined && dialect.isolation ? { isolationLevel: dialect.isolation } : {}),
+        loggerContext: logged,
+      });
+      const inner = this.joined ? em.fork({ keepTransactionContext: true }) : em;
+      inner.setTransactionContext(ctx as never);
+      try {
+        const result = await work(this.statements(label, inner as SqlEntityManager, dialect));
+        await connection.commit(ctx, undefined, logged);
+        return result;
+      } catch (error) {
+        // The connection may be gone, and with it the transaction; the first error is the one that tells.
+        await connection.rollback(ctx, undefined, logged).catch(() => undefined);
+        throw error;
+      }
+    });
+  }
+
+  /** Resolve when no call is under way, and after `boundMs` in any case. */
+  async settled(boundMs: number): Promise<void> {
+    // What has just begun may not have reached its first statement.
+    await macrotask();
+    await this.underWay.quiet(ALL, boundMs);
+  }
+
+  /** The dialect of the real server. Asking is a call like any other: tried again, and failing with an error of ours. */
+  async dialect(label: string): Promise<Dialect> {
+    if (!this.base.probe) return this.base;
+    return this.attempt(label, 'repeatable', async (dialect) => dialect);
+  }
+
+  private async server(): Promise<Dialect> {
+    if (!this.base.probe) return this.base;
+    this.asked ??= this.ask(this.base.probe);
+    return this.asked.catch((error) => {
+      this.asked = undefined;
+      throw error;
+    });
+  }
+
+  /**
+   * Fail a call that could only wait for itself: an open transaction of the caller holds the one connection there is.
+   *
+   * @throws DurableTransactionError `DURABLE_WOULD_DEADLOCK`
+   */
+  assertNotBlocked(): void {
+    if (this.joined || !this.hasSingleConnection() || !holdsOpenTransaction(this.em)) return;
+    throw new DurableTransactionError(
+      'DURABLE_WOULD_DEADLOCK',
+      'the store was called inside a transaction that holds the only connection of this ORM, and would wait for itself; ' +
+        'make the call after the transaction, or join it explicitly with store.withTransaction(em)',
+    );
+  }
+
+  private async ask(probe: string): Promise<Dialect> {
+    const facts = await this.fork().execute<Record<keyof ServerFacts, unknown>[]>(probe, [], 'all', { label: 'probe' });
+    return withServer(this.base, {
+      version: String(facts[0]?.version),
+      sqlMode: String(facts[0]?.sqlMode),
+    });
+  }
+
+  private fork(): SqlEntityManager {
+    return this.em.fork(
+      this.joined ? { keepTransactionContext: true } : { disableContextResolution: true },
+    ) as SqlEntityManager;
+  }
+
+  private hasSingleConnection(): boolean {
+    return this.base.database === 'sqlite' || this.em.config.get('pool')?.max === 1;
+  }
+
+  private async persist<T>(label: string, repeat: Repeat, work: (dialect: Dialect) => Promise<T>): Promise<T> {
+    this.assertNotBlocked();
+    return this.underWay.track(ALL, () => this.attempt(label, repeat, work));
+  }
+
+  private async attempt<T>(label: string, repeat: Repeat, work: (dialect: Dialect) => Promise<T>): Promise<T> {
+    const { attempts = 10, forMs = 30_000 } = this.retry;
+    const until = performance.now() + forMs;
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await work(await this.server());
+      } catch (error) {
+        const failure =
+          error instanceof DurableStoreError && !(error instanceof StatementError) ? 'final' : classify(error);
+        const again = mayRepeat(failure, repeat) && attempt < attempts && performance.now() < until;
+        if (!again) throw translate(error, label, attempt, failure);
+        await delay(backoffMs(attempt));
+      }
+    }
+  }
+
+  private statements(label: string, em: SqlEntityManager, dialect: Dialect): Sql {
+    const execute = async <T>(text: string, params: readonly Param[], method: 'all' | 'run'): Promise<T> => {
+      try {
+        return await em.execute<T>(text, params, method, { label });
+      } catch (error) {
+        throw new StatementError(redact(error, em.getPlatform(), text, params));
+      }
+    };
+    return {
+      dialect,
+      rows: (text, params) => execute<Row[]>(returning(text, dialect), params, 'all'),
+      run: async (text, params) => {
+        await execute(text, params, 'run');
+      },
+      affected: async (text, params) => {
+        if (dialect.effect === 'rows') {
+          return (await execute<Row[]>(returning(`${text} returning 1`, dialect), params, 'all')).length;
+        }
+        return (await execute<{ affectedRows: number }>(text, params, 'run')).affectedRows;
+      },
+    };
+  }
+}
+
+/** A statement's failure on its way to {@link Session}, which decides what becomes of it. */
+class StatementError extends DurableStoreError {
+  declare readonly cause: Error;
+
+  constructor(cause: Error) {
+    super('DURABLE_DATABASE_ERROR', cause.message, { cause });
+  }
+}
+
+function returning(text: string, dialect: Dialect): string {
+  return text.startsWith('delete') ? dialect.deletePrefix + text : text;
+}
+
+/** Whether an error is a statement's failure, for callers that handle one kind themselves. */
+export function isStatementError(error: unknown): boolean {
+  return error instanceof StatementError;
+}
+
+function mayRepeat(failure: Failure, repeat: Repeat): boolean {
+  return (
+    failure === 'rolled-back' || failure === 'not-sent' || (failure === 'connection-lost' && repeat === 'repeatable')
+  );
+}
+
+/** Full jitter: competitors that failed together must not meet again. */
+function backoffMs(attempt: number): number {
+  return Math.random() * Math.min(FIRST_DELAY_MS * 2 ** attempt, LONGEST_DELAY_MS);
+}
+
+function translate(error: unknown, label: string, attempts: number, failure: Failure): unknown {
+  if (error instanceof DurableStoreError && !(error instanceof StatementError)) return error;
+  const cause = error instanceof StatementError ? error.cause : (error as Error);
+  if (causes(cause).some((link) => link instanceof TableNotFoundException)) {
+    return new DurableSchemaError(
+      'DURABLE_SCHEMA_MISSING',
+      `${label}: a durable table is missing; call store.ensureSchema() on boot, or ` +
+        'ensureMikroOrmDurableSchema(this.getEntityManager()) in a migration',
+      [],
+      cause,
+    );
+  }
+  return new DurableDatabaseError(label, attempts, failure !== 'final', failure === 'connection-lost', cause);
+}
+
+/**
+ * Whether the caller runs inside a transaction of this ORM that is still open. The context outlives its transaction in
+ * work that was started there and not awaited, so the transaction itself is asked too (knex in 6, kysely in 7).
+ */
+function holdsOpenTransaction(em: EntityManager): boolean {
+  if (!em.isInTransaction()) return false;
+  const ctx = em.getTransactionContext() as
+    | { isCompleted?: () => boolean; isCommitted?: boolean; isRolledBack?: boolean }
+    | undefined;
+  return !(ctx?.isCompleted?.() ?? (ctx?.isCommitted || ctx?.isRolledBack));
+}

@@ -1,0 +1,383 @@
+import type { EntityManager } from '@mikro-orm/core';
+import { Checkpoints } from './checkpoints';
+import { DurableTransactionError } from './errors';
+import { Events } from './events';
+import { checkpointRow, type GroupCommitOptions, Groups, groupBounds } from './groups';
+import { InFlight } from './in-flight';
+import { Leases } from './leases';
+import { checkCount, checkInteger, checkText } from './limits';
+import { Listings } from './listings';
+import { boundsOf, Retention } from './retention';
+import { Runs } from './runs';
+import { ensureMikroOrmDurableSchema } from './schema';
+import { Scope } from './scope';
+import { type OrmLike, type RetryOptions, Session } from './session';
+import { Signals } from './signals';
+import { inTransaction } from './step-transaction';
+import { type Tables, tablesOf } from './tables';
+import type {
+  BufferedEvent,
+  RetentionPolicy,
+  RunFacet,
+  RunFacetQuery,
+  RunQuery,
+  SignalWaiter,
+  StateStore,
+  StepCheckpoint,
+  StoreTransaction,
+  WorkflowRun,
+} from './types';
+
+/** Settings of a {@link MikroOrmStateStore}; all have defaults. */
+export interface MikroOrmStateStoreOptions {
+  /** How long transient failures (deadlock, serialization failure, busy, lost connection) are retried. */
+  retry?: RetryOptions;
+  /**
+   * Whether pruning also drops the buffered completions (`child:<runId>`) of the pruned runs, which nobody else ever
+   * removes. Default `true`.
+   */
+  pruneCompletions?: boolean;
+  /**
+   * How concurrent calls share a statement: `saveCheckpoint`, `createRun`, `bufferSignal`, `releaseRunLock`,
+   * `putSignalWaiter`, `takeSignalWaiter`, `takeBufferedSignal`, `getRun` and `getCheckpoint` gather while one of their
+   * kind is under way. `false`: never.
+   */
+  groupCommit?: GroupCommitOptions | false;
+  /** The longest `releaseRunLock` waits for this store's calls of the same run, in milliseconds. Default 5,000. */
+  releaseWaitMs?: number;
+}
+
+/**
+ * The state of durable workflows in five tables of the application's own database.
+ *
+ * Every method resolves after its effect is committed and visible to everybody, reads from the primary, and stays out of
+ * any transaction the caller has open. Input that does not fit is refused with a `DurableInputError` before any
+ * SQL; what the database refuses is a `DurableDatabaseError` after transient failures were retried.
+ */
+export class MikroOrmStateStore implements StateStore {
+  private readonly em: EntityManager;
+  private readonly tables: Tables;
+  private readonly runs: Runs;
+  private readonly checkpoints: Checkpoints;
+  private readonly signals: Signals;
+  private readonly events: Events;
+  private readonly leases: Leases;
+  private readonly listings: Listings;
+  private readonly retention: Retention;
+  private readonly session: Session;
+  private readonly groups: Groups;
+  private readonly inFlight: InFlight;
+  private readonly namespace: string | undefined;
+  private readonly joined: EntityManager | undefined;
+
+  /**
+   * @throws DurableConfigurationError when the ORM lacks our entities or its database is not supported
+   */
+  constructor(orm: OrmLike, options?: MikroOrmStateStoreOptions);
+  /** @internal */
+  constructor(orm: OrmLike, options: MikroOrmStateStoreOptions | undefined, view: View);
+  constructor(
+    private readonly orm: OrmLike,
+    private readonly options: MikroOrmStateStoreOptions = {},
+    view: View = {},
+  ) {
+    this.em = orm.em;
+    this.session = view.session ?? new Session(this.em, options.retry);
+    this.inFlight = view.inFlight ?? new InFlight();
+    this.namespace = view.namespace;
+    this.joined = view.joined;
+    this.tables = tablesOf(this.em);
+    const scope = new Scope(this.tables, this.namespace);
+    this.runs = new Runs(this.tables, scope);
+    this.checkpoints = new Checkpoints(this.tables, scope);
+    this.signals = new Signals(this.tables, scope);
+    this.events = new Events(this.tables);
+    this.leases = new Leases(this.tables, scope);
+    this.listings = new Listings(this.tables, scope);
+    this.retention = new Retention(this.tables, scope, this.runs, this.signals);
+    // Inside the caller's transaction every call is its own: its failure belongs to nobody else.
+    const bounds = groupBounds(this.joined ? false : (options.groupCommit ?? {}));
+    const { runs, checkpoints, signals, leases } = this;
+    this.groups = new Groups(this.session, { runs, checkpoints, signals, leases }, bounds);
+  }
+
+  /** Add what is missing of the five tables. Idempotent and safe from many processes; see {@link ensureMikroOrmDurableSchema}. */
+  async ensureSchema(): Promise<void> {
+    this.session.assertNotBlocked();
+    await ensureMikroOrmDurableSchema(this.joined ?? this.orm);
+  }
+
+  /**
+   * The same store confined to a namespace: it reads, takes and changes only runs of that namespace and what belongs to
+   * them. Buffered signals and events belong to no run and are shared. Without a namespace nothing is confined.
+   */
+  withScope(scope: { namespace?: string | undefined }): MikroOrmStateStore {
+    if (scope.namespace !== undefined) checkText(scope.namespace, 'namespace');
+    return new MikroOrmStateStore(this.orm, this.options, { ...this.view(), namespace: scope.namespace });
+  }
+
+  /**
+   * The same store inside the open transaction of `em`: its writes commit or roll back with the host's own. Nothing is
+   * retried, and nobody else sees a write before the commit.
+   *
+   * @throws DurableTransactionError `DURABLE_TRANSACTION_REQUIRED` when `em` is in no transaction
+   */
+  withTransaction(em: EntityManager): MikroOrmStateStore {
+    if (!em.isInTransaction()) {
+      throw new DurableTransactionError(
+        'DURABLE_TRANSACTION_REQUIRED',
+        'withTransaction: the EntityManager is in no transaction',
+      );
+    }
+    return new MikroOrmStateStore(this.orm, this.options, {
+      ...this.view(),
+      session: this.session.within(em),
+      joined: em,
+    });
+  }
+
+  /** Store a new run with its attributes, atomically. A run that exists is left as it is. */
+  async createRun(run: WorkflowRun): Promise<void> {
+    if (this.runs.hasAttributes(run)) {
+      await this.session.transaction('createRun', 'repeatable', (sql) => this.runs.createWithAttributes(sql, run));
+    } else {
+      await this.groups.createRun.submit({ key: run.id, row: this.runs.params(run) });
+    }
+  }
+
+  /**
+   * Set the keys present in `patch`, `undefined` clearing a field; everything else stays. Attributes change atomically
+   * with the run.
+   *
+   * @throws DurableRunNotFoundError
+   */
+  async updateRun(runId: string, patch: Partial<WorkflowRun>): Promise<void> {
+    checkText(runId, 'runId');
+    const run = Object.hasOwn(patch, 'searchAttributes') ? 'transaction' : 'call';
+    await this.inFlight.track(runId, () =>
+      this.session[run]('updateRun', 'repeatable', (sql) => this.runs.update(sql, runId, patch)),
+    );
+  }
+
+  async getRun(runId: string): Promise<WorkflowRun | null> {
+    checkText(runId, 'runId');
+    return this.inFlight.track(runId, () => this.groups.getRun.submit(runId));
+  }
+
+  /** Delete a run, its checkpoints, waiters and attributes in one transaction. Buffered signals stay. */
+  async deleteRun(runId: string): Promise<void> {
+    checkText(runId, 'runId');
+    await this.session.transaction('deleteRun', 'repeatable', (sql) => this.runs.delete(sql, runId));
+  }
+
+  /**
+   * Delete at most `limit` finished runs outside `policy`, longest finished first, each with all that belongs to it, in one
+   * transaction. Statuses that are not terminal are never pruned. Returns how many runs were deleted.
+   */
+  async pruneTerminalRuns(policy: RetentionPolicy, nowMs: number, limit: number): Promise<number> {
+    const bounds = boundsOf(policy, nowMs);
+    if (bounds === null || limit <= 0) return 0;
+    checkCount(limit, 'limit');
+    return this.session.transaction('pruneTerminalRuns', 'repeatable', (sql) =>
+      this.retention.prune(sql, bounds, limit, this.options.pruneCompletions ?? true),
+    );
+  }
+
+  async getCheckpoint(runId: string, seq: number): Promise<StepCheckpoint | null> {
+    checkText(runId, 'runId');
+    checkInteger(seq, 'seq');
+    return this.groups.getCheckpoint.submit({ runId, seq });
+  }
+
+  /** Write a checkpoint in place of any at its `(runId, seq)`: every column, absent fields as NULL. */
+  async saveCheckpoint(checkpoint: StepCheckpoint): Promise<void> {
+    const { runId } = checkpoint;
+    const row = this.checkpoints.params(checkpoint);
+    await this.inFlight.track(runId, () =>
+      this.namespace === undefined
+        ? this.groups.saveCheckpoint.submit(checkpointRow(checkpoint, row))
+        : this.session.call('saveCheckpoint', 'repeatable', (sql) => this.checkpoints.saveConfined(sql, runId, row)),
+    );
+  }
+
+  /** All checkpoints of a run in `seq` order. */
+  async listCheckpoints(runId: string): Promise<StepCheckpoint[]> {
+    checkText(runId, 'runId');
+    return this.session.call('listCheckpoints', 'repeatable', (sql) => this.checkpoints.list(sql, runId));
+  }
+
+  /** The checkpoint of exactly this name with the highest `seq`. */
+  async getLatestCheckpointByName(runId: string, name: string): Promise<StepCheckpoint | undefined> {
+    checkText(runId, 'runId');
+    checkText(name, 'name');
+    return this.session.call('getLatestCheckpointByName', 'repeatable', (sql) =>
+      this.checkpoints.latestByName(sql, runId, name),
+    );
+  }
+
+  /** The checkpoints whose name literally begins with any of `prefixes`, in `seq` order. */
+  async listCheckpointsByNamePrefix(runId: string, prefixes: string[]): Promise<StepCheckpoint[]> {
+    checkText(runId, 'runId');
+    if (prefixes.length === 0) return [];
+    return this.session.call('listCheckpointsByNamePrefix', 'repeatable', (sql) =>
+      this.checkpoints.listByNamePrefix(sql, runId, prefixes),
+    );
+  }
+
+  /** Runs in `running` or `cancelling`, leased or not, oldest first. */
+  async listIncompleteRuns(namespace?: string): Promise<WorkflowRun[]> {
+    return this.session.call('listIncompleteRuns', 'repeatable', (sql) => this.listings.incomplete(sql, namespace));
+  }
+
+  /** The oldest `limit` runs in `pending`, by `createdAt` and then `id`. */
+  async listPendingRuns(limit: number, namespace?: string): Promise<WorkflowRun[]> {
+    return this.session.call('listPendingRuns', 'repeatable', (sql) => this.listings.pending(sql, limit, namespace));
+  }
+
+  /** Suspended runs with `wakeAt <= nowMs`, longest due first. */
+  async listDueTimers(nowMs: number, namespace?: string): Promise<WorkflowRun[]> {
+    return this.session.call('listDueTimers', 'repeatable', (sql) => this.listings.due(sql, nowMs, namespace));
+  }
+
+  /**
+   * Take the lease if nobody holds it at `nowMs`, and true for the one caller that did. Runs that have ended (`completed`,
+   * `cancelled`, `dead`) are not leased: a peer that listed one before it ended would run it again.
+   */
+  async tryLockRun(runId: string, owner: string, leaseUntilMs: number, nowMs: number): Promise<boolean> {
+    checkText(runId, 'runId');
+    return this.session.call('tryLockRun', 'once', (sql) =>
+      this.leases.acquire(sql, runId, owner, leaseUntilMs, nowMs),
+    );
+  }
+
+  /** Free the lease, whoever holds it, once this store's own calls for the run have settled (bounded). */
+  async releaseRunLock(runId: string): Promise<void> {
+    checkText(runId, 'runId');
+    await this.inFlight.quiet(runId, this.options.releaseWaitMs ?? 5000);
+    await this.groups.releaseRunLock.submit(runId);
+  }
+
+  /** Extend the lease, and true, if `owner` still holds it. */
+  async renewRunLock(runId: string, owner: string, leaseUntilMs: number): Promise<boolean> {
+    checkText(runId, 'runId');
+    checkText(owner, 'lease owner');
+    return this.inFlight.track(runId, () =>
+      this.session.call('renewRunLock', 'repeatable', (sql) => this.leases.renew(sql, runId, owner, leaseUntilMs)),
+    );
+  }
+
+  /** Make `waiter` the one its token wakes, in place of any other. */
+  async putSignalWaiter(waiter: SignalWaiter): Promise<void> {
+    const { token, runId } = waiter;
+    const row = this.signals.putParams(waiter);
+    if (this.namespace === undefined) await this.groups.putSignalWaiter.submit({ key: token, row });
+    else await this.session.call('putSignalWaiter', 'repeatable', (sql) => this.signals.putConfined(sql, runId, row));
+  }
+
+  /** Remove the waiter on `token` and return it, or null. Of any number of callers exactly one receives it. */
+  async takeSignalWaiter(token: string): Promise<SignalWaiter | null> {
+    checkText(token, 'token');
+    const { returning } = await this.session.dialect('takeSignalWaiter');
+    if (returning) return this.groups.takeSignalWaiter.submit(token);
+    return this.session.call('takeSignalWaiter', 'once', (sql) => this.signals.takeWaiterByCount(sql, token));
+  }
+
+  /** Waiters whose token literally begins with `prefix` (`''`: all), by run, furthest step first. */
+  async listSignalWaiters(prefix: string): Promise<SignalWaiter[]> {
+    return this.session.call('listSignalWaiters', 'repeatable', (sql) => this.signals.listWaiters(sql, prefix));
+  }
+
+  /** Remove exactly this waiter; silent when token, run or step differ. */
+  async removeSignalWaiter(waiter: SignalWaiter): Promise<void> {
+    checkText(waiter.token, 'waiter.token');
+    checkText(waiter.runId, 'waiter.runId');
+    checkInteger(waiter.seq, 'waiter.seq');
+    await this.session.call('removeSignalWaiter', 'repeatable', (sql) => this.signals.removeWaiter(sql, waiter));
+  }
+
+  /** Append a signal for whoever waits on `token` next. */
+  async bufferSignal(token: string, payload: unknown): Promise<void> {
+    await this.groups.bufferSignal.submit(this.signals.bufferParams(token, payload));
+  }
+
+  /** Remove the oldest buffered signal of `token` and return it; null only when there was none. Each goes to one caller. */
+  async takeBufferedSignal(token: string): Promise<{ payload: unknown } | null> {
+    checkText(token, 'token');
+    const outcome = await this.groups.takeBufferedSignal.submit(token);
+    if (outcome !== 'present') return outcome;
+    return this.session.call('takeBufferedSignal', 'once', (sql) => this.signals.takeBuffered(sql, token));
+  }
+
+  /** Keep a published event until a waiter claims it. */
+  async bufferEvent(event: BufferedEvent & { name: string }): Promise<void> {
+    await this.session.call('bufferEvent', 'repeatable', (sql) => this.events.buffer(sql, event));
+  }
+
+  /** The oldest `limit` buffered events of exactly this name, left in place. */
+  async listBufferedEvents(name: string, limit: number): Promise<BufferedEvent[]> {
+    return this.session.call('listBufferedEvents', 'repeatable', (sql) => this.events.list(sql, name, limit));
+  }
+
+  /** Delete a buffered event; true for the one caller that deleted it. */
+  async removeBufferedEvent(id: string): Promise<boolean> {
+    checkText(id, 'event.id');
+    return this.session.call('removeBufferedEvent', 'once', (sql) => this.events.remove(sql, id));
+  }
+
+  /**
+   * Run `work` in one transaction and commit it together with the checkpoints saved through its handle; roll back and
+   * rethrow when it throws. `raw` is the transactional `EntityManager`; entities persisted on it are flushed before the
+   * commit. `work` runs once: nothing in it is retried.
+   */
+  async transaction<T>(work: (tx: StoreTransaction) => Promise<T>): Promise<T> {
+    this.session.assertNotBlocked();
+    const retry = this.joined ? { attempts: 1 } : (this.options.retry ?? {});
+    return inTransaction(this.joined ?? this.em, this.tables, this.joined !== undefined, retry, (em) =>
+      work({
+        raw: em,
+        saveCheckpoint: (checkpoint) =>
+          this.session.within(em).call('transaction.saveCheckpoint', 'once', (sql) => {
+            const row = this.checkpoints.params(checkpoint);
+            return this.namespace === undefined
+              ? this.checkpoints.save(sql, [row])
+              : this.checkpoints.saveConfined(sql, checkpoint.runId, row);
+          }),
+      }),
+    );
+  }
+
+  /** The runs a query matches, newest first (`createdAt`, then `id`), paged by `limit` and `offset`. */
+  async listRuns(query: RunQuery): Promise<WorkflowRun[]> {
+    return this.session.call('listRuns', 'repeatable', (sql) => this.listings.matching(sql, query));
+  }
+
+  /** How many runs of each status and origin a query matches; combinations without runs are absent. */
+  async runFacets(query: RunFacetQuery = {}): Promise<RunFacet[]> {
+    return this.session.call('runFacets', 'repeatable', (sql) => this.listings.facets(sql, query));
+  }
+
+  /**
+   * Resolve when none of this store's calls is under way, and after `boundMs` (default 10,000) in any case. Call it between
+   * the engine's `drain` and closing the ORM: `drain` does not wait for what a run that has just ended sends its parent.
+   */
+  async settled(boundMs = 10_000): Promise<void> {
+    await this.session.settled(boundMs);
+  }
+
+  private view(): View {
+    return {
+      session: this.session,
+      inFlight: this.inFlight,
+      ...(this.namespace === undefined ? {} : { namespace: this.namespace }),
+      ...(this.joined === undefined ? {} : { joined: this.joined }),
+    };
+  }
+}
+
+/** What views of one store share, and what sets them apart. */
+interface View {
+  session?: Session;
+  inFlight?: InFlight;
+  namespace?: string | undefined;
+  joined?: EntityManager;
+}

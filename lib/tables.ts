@@ -1,0 +1,137 @@
+import type { EntityManager, EntityMetadata, Platform } from '@mikro-orm/core';
+import { type BufferedSignalRow, bufferedSignal } from '../schemas/buffered-signal';
+import type { DurableType } from '../schemas/columns';
+import type { TableDefinition } from '../schemas/definition';
+import { type RunAttributeRow, runAttribute } from '../schemas/run-attribute';
+import { type SignalWaiterRow, signalWaiter } from '../schemas/signal-waiter';
+import { type StepCheckpointRow, stepCheckpoint } from '../schemas/step-checkpoint';
+import { type WorkflowRunRow, workflowRun } from '../schemas/workflow-run';
+import { DurableConfigurationError } from './errors';
+import type { Param, Row } from './session';
+
+interface Column {
+  /** Quoted column name. */
+  readonly name: string;
+  encode(value: unknown): Param;
+  decode(raw: unknown): unknown;
+}
+
+/** One table as SQL text and conversions, read once from entity metadata. */
+export class Table<Shape extends object> {
+  /** Quoted, with its schema where it has one. */
+  readonly name: string;
+  readonly properties: readonly (keyof Shape & string)[];
+  /** The select list of all columns, each under its property's name. */
+  readonly selection: string;
+  private readonly columns: ReadonlyMap<string, Column>;
+
+  constructor(meta: EntityMetadata, platform: Platform, schema: string | undefined) {
+    const quote = (name: string) => platform.quoteIdentifier(name);
+    this.name = schema ? `${quote(schema)}.${quote(meta.tableName)}` : quote(meta.tableName);
+    this.properties = Object.keys(meta.properties) as (keyof Shape & string)[];
+    const columns = new Map<string, Column>();
+    const selected: string[] = [];
+    for (const property of Object.values(meta.properties)) {
+      const type = property.customType as DurableType<unknown, unknown>;
+      const name = quote(property.fieldNames[0] as string);
+      columns.set(property.name, {
+        name,
+        encode: (value) => type.convertToDatabaseValue(value, platform) as Param,
+        decode: (raw) => type.convertToJSValue(raw),
+      });
+      selected.push(`${type.selectSql(name, platform)} as ${quote(property.name)}`);
+    }
+    this.columns = columns;
+    this.selection = selected.join(', ');
+  }
+
+  /** Quoted name of the property's column. */
+  column(property: keyof Shape & string): string {
+    return this.of(property).name;
+  }
+
+  /** The raw parameter for a property's value; `undefined` becomes SQL NULL. */
+  encode(property: keyof Shape & string, value: unknown): Param {
+    return this.of(property).encode(value);
+  }
+
+  /** The contract's object from a row selected by {@link selection}: SQL NULL reads as an absent key. */
+  decode(row: Row): Shape {
+    const shape: Record<string, unknown> = {};
+    for (const [property, column] of this.columns) {
+      const raw = row[property];
+      if (raw !== null && raw !== undefined) shape[property] = column.decode(raw);
+    }
+    return shape as Shape;
+  }
+
+  private of(property: string): Column {
+    const column = this.columns.get(property);
+    if (!column) throw new TypeError(`${this.name} has no ${property}`);
+    return column;
+  }
+}
+
+/** The five tables as the ORM has them registered. */
+export interface Tables {
+  readonly runs: Table<WorkflowRunRow>;
+  readonly checkpoints: Table<StepCheckpointRow>;
+  readonly attributes: Table<RunAttributeRow>;
+  readonly waiters: Table<SignalWaiterRow>;
+  readonly buffer: Table<BufferedSignalRow>;
+}
+
+/**
+ * Find the five entities in an ORM.
+ *
+ * @throws DurableConfigurationError `DURABLE_ENTITIES_NOT_REGISTERED`
+ */
+export function tablesOf(em: EntityManager): Tables {
+  const metadata = durableMetadata(em);
+  const table = <Shape extends object>(definition: TableDefinition<Shape>): Table<Shape> => {
+    const meta = metadata.get(definition.name) as EntityMetadata;
+    return new Table<Shape>(meta, em.getPlatform(), schemaInForce(em, meta));
+  };
+  return {
+    runs: table(workflowRun),
+    checkpoints: table(stepCheckpoint),
+    attributes: table(runAttribute),
+    waiters: table(signalWaiter),
+    buffer: table(bufferedSignal),
+  };
+}
+
+const DEFINITIONS = [workflowRun, stepCheckpoint, runAttribute, signalWaiter, bufferedSignal] as const;
+
+/**
+ * The metadata of the five entities by entity name, in their fixed order.
+ *
+ * @throws DurableConfigurationError `DURABLE_ENTITIES_NOT_REGISTERED`
+ */
+export function durableMetadata(em: EntityManager): ReadonlyMap<string, EntityMetadata> {
+  const all = em.getMetadata().getAll() as unknown;
+  // An object in MikroORM 6, a Map in 7.
+  const registered: EntityMetadata[] = [...(all instanceof Map ? all.values() : Object.values(all as object))];
+  const found = new Map<string, EntityMetadata>();
+  for (const { name } of DEFINITIONS) {
+    const meta = registered.find((candidate) => candidate.className === name);
+    if (meta) found.set(name, meta);
+  }
+  const missing = DEFINITIONS.filter(({ name }) => !found.has(name)).map(({ table }) => table);
+  if (missing.length === 0) return found;
+  throw new DurableConfigurationError(
+    'DURABLE_ENTITIES_NOT_REGISTERED',
+    `this ORM does not know the entities of ${missing.join(', ')}; ` +
+      "add them to the MikroORM config: entities: [...ENTITIES, /* your own */], with ENTITIES from 'durable-store-mikro-orm'",
+  );
+}
+
+/**
+ * The database schema a table is addressed in: the entity's own, else the EntityManager's, else the config's. The platform's
+ * default schema goes unnamed, as MikroORM's own statements leave it, so that a search path decides.
+ */
+export function schemaInForce(em: EntityManager, meta: EntityMetadata): string | undefined {
+  const own = meta.schema && meta.schema !== '*' ? meta.schema : undefined;
+  const schema = own ?? em.schema ?? em.config.get('schema');
+  return schema && schema !== em.getPlatform().getDefaultSchemaName() ? schema : undefined;
+}

@@ -1,0 +1,187 @@
+import type { MikroORM } from '@mikro-orm/core';
+import { MikroOrmStateStore, type RunStatus } from '../lib';
+import { eventually, OpenTransaction, untilBlocked } from './support/concurrency';
+import { eachDatabase, KINDS, MYSQL_WITHOUT_RETURNING, sql, TestDatabase } from './support/databases';
+import { aCheckpoint, aRun, freshId } from './support/fixtures';
+import { QueryLog } from './support/query-log';
+
+const SERVERS = [...KINDS, MYSQL_WITHOUT_RETURNING].filter(({ family }) => family !== 'sqlite');
+const EMBEDDED = KINDS.filter(({ family }) => family === 'sqlite');
+
+const begun: OpenTransaction[] = [];
+
+async function holding(orm: MikroORM, statement: string, ...params: unknown[]): Promise<OpenTransaction> {
+  const transaction = await OpenTransaction.holding(orm, statement, params);
+  begun.push(transaction);
+  return transaction;
+}
+
+// What a failed test still holds would block the next.
+afterEach(() => Promise.all(begun.splice(0).map((transaction) => transaction.rollback().catch(() => undefined))));
+
+eachDatabase(SERVERS, (kind) => {
+  const log = new QueryLog();
+  let db: TestDatabase;
+  let other: MikroORM;
+  let store: MikroOrmStateStore;
+
+  beforeAll(async () => {
+    db = await TestDatabase.create(kind);
+    store = new MikroOrmStateStore(await db.openReady(log.options));
+    other = await db.open();
+    await store.getRun('none');
+  });
+  afterAll(() => db.drop());
+
+  async function stored(fields: Parameters<typeof aRun>[0] = {}): Promise<string> {
+    const run = aRun(fields);
+    await store.createRun(run);
+    return run.id;
+  }
+
+  it('updates of different fields of one run all survive, though each waited for the other', async () => {
+    const id = await stored();
+    const competitor = await holding(other, "update durable_workflow_runs set origin = 'competitor' where id = ?", id);
+    const updates = [store.updateRun(id, { output: { n: 1 } }), store.updateRun(id, { wakeAt: 5000 })];
+    await untilBlocked(kind, other, 2);
+    await competitor.commit();
+    await Promise.all(updates);
+    expect(await store.getRun(id)).toMatchObject({ output: { n: 1 }, wakeAt: 5000, origin: 'competitor' });
+  });
+
+  describe('a buffered signal that a competitor is taking', () => {
+    async function contended(signals: number) {
+      const token = freshId('token');
+      for (let n = 1; n <= signals; n += 1) await store.bufferSignal(token, n);
+      const [first] = await sql(other).execute<{ id: number }[]>(
+        'select min(id) as id from durable_buffered_signals where token = ?',
+        [token],
+      );
+      const competitor = await holding(other, 'delete from durable_buffered_signals where id = ?', first?.id);
+      const taken = store.takeBufferedSignal(token);
+      await untilBlocked(kind, other);
+      return { competitor, taken, token };
+    }
+
+    it('is passed over for the next when the competitor commits', async () => {
+      const { competitor, taken } = await contended(2);
+      await competitor.commit();
+      expect(await taken).toEqual({ payload: 2 });
+    });
+
+    it('is passed over for one that came while the call waited', async () => {
+      const { competitor, taken, token } = await contended(1);
+      await new MikroOrmStateStore(other).bufferSignal(token, 'late');
+      await competitor.commit();
+      expect(await taken).toEqual({ payload: 'late' });
+    });
+
+    it('was the last when the competitor commits and none is left', async () => {
+      const { competitor, taken } = await contended(1);
+      await competitor.commit();
+      expect(await taken).toBeNull();
+    });
+
+    it('is taken after all when the competitor rolls back', async () => {
+      const { competitor, taken } = await contended(2);
+      await competitor.rollback();
+      expect(await taken).toEqual({ payload: 1 });
+    });
+  });
+
+  it.each(['commit', 'rollback'] as const)('a waiter that a competitor deletes goes to one: %s', async (end) => {
+    const waiter = { token: freshId('token'), runId: 'run', seq: 1 };
+    await store.putSignalWaiter(waiter);
+    const competitor = await holding(other, 'delete from durable_signal_waiters where token = ?', waiter.token);
+    const taken = store.takeSignalWaiter(waiter.token);
+    await untilBlocked(kind, other);
+    await competitor[end]();
+    expect(await taken).toEqual(end === 'commit' ? null : waiter);
+  });
+
+  it('a run that is queued again while a prune waits for it stays, with all it has', async () => {
+    const failed = { status: 'failed' as RunStatus, updatedAt: new Date(1000) };
+    const [requeued, pruned] = [
+      await stored({ ...failed, id: freshId('a') }),
+      await stored({ ...failed, id: freshId('b') }),
+    ];
+    for (const runId of [requeued, pruned]) await store.saveCheckpoint(aCheckpoint({ runId, seq: 0 }));
+    const requeue = await holding(other, "update durable_workflow_runs set status = 'pending' where id = ?", requeued);
+    const prune = store.pruneTerminalRuns({ statuses: ['failed'], maxAge: 1 }, 5000, 10);
+    await untilBlocked(kind, other);
+    await requeue.commit();
+    expect(await prune).toBe(1);
+    expect(await store.getRun(requeued)).toMatchObject({ status: 'pending' });
+    expect(await store.listCheckpoints(requeued)).toHaveLength(1);
+    expect(await store.getRun(pruned)).toBeNull();
+    expect(await store.listCheckpoints(pruned)).toEqual([]);
+  });
+
+  it('rewrites of the attributes of one run follow each other', async () => {
+    const id = await stored();
+    const competitor = await holding(other, 'select id from durable_workflow_runs where id = ? for update', id);
+    const rewrites = [1, 2, 3, 4].map((n) => store.updateRun(id, { searchAttributes: { [`only${n}`]: n } }));
+    await untilBlocked(kind, other, 4);
+    await competitor.commit();
+    await Promise.all(rewrites);
+    const { searchAttributes } = (await store.getRun(id)) ?? {};
+    const rows = await sql(other).execute<{ name: string; n: unknown }[]>(
+      `select ${other.em.getPlatform().quoteIdentifier('key')} as name, num_value as n from durable_run_attributes where run_id = ?`,
+      [id],
+    );
+    expect(Object.fromEntries(rows.map(({ name, n }) => [name, Number(n)]))).toEqual(searchAttributes);
+  });
+
+  it('a call that a deadlock with the host undid is repeated, and both get through', async () => {
+    const id = await stored();
+    await store.saveCheckpoint(aCheckpoint({ runId: id, seq: 0 }));
+    const host = await holding(other, 'update durable_step_checkpoints set attempts = 9 where run_id = ?', id);
+    // InnoDB undoes whoever has written less.
+    for (let n = 0; n < 20; n += 1) await host.execute(`insert into host_orders values ('${freshId()}', ${n})`);
+    const made = await log.of(async () => {
+      const deletion = store.deleteRun(id);
+      await untilBlocked(kind, other);
+      await host.execute("update durable_workflow_runs set origin = 'host' where id = ?", [id]);
+      await host.commit();
+      await deletion;
+    });
+    expect(made.filter(({ failed, label }) => failed && label === 'deleteRun')).toHaveLength(1);
+    expect([await store.getRun(id), await store.listCheckpoints(id)]).toEqual([null, []]);
+  });
+});
+
+eachDatabase(EMBEDDED, (kind) => {
+  const log = new QueryLog();
+  let db: TestDatabase;
+  let other: MikroORM;
+  let store: MikroOrmStateStore;
+
+  beforeAll(async () => {
+    db = await TestDatabase.create(kind);
+    const orm = await db.openReady(log.options);
+    store = new MikroOrmStateStore(orm);
+    other = await db.open();
+    // The driver would wait inside the one thread that also has to let go of the lock.
+    await sql(orm).execute('pragma busy_timeout = 0');
+  });
+  afterAll(() => db.drop());
+
+  const calls: [name: string, call: () => Promise<unknown>][] = [
+    ['createRun', () => store.createRun(aRun({ searchAttributes: { a: 1 } }))],
+    ['saveCheckpoint', () => store.saveCheckpoint(aCheckpoint())],
+    ['takeBufferedSignal', () => store.takeBufferedSignal('none')],
+    ['pruneTerminalRuns', () => store.pruneTerminalRuns({ statuses: ['failed'], maxAge: 1 }, 5000, 10)],
+    ['transaction', () => store.transaction((tx) => tx.saveCheckpoint(aCheckpoint()))],
+  ];
+  it.each(calls)('%s waits while another connection writes, and succeeds after it', async (name, call) => {
+    const writer = await holding(other, `insert into host_orders values ('${freshId()}', 1)`);
+    log.take();
+    const outcome = call();
+    const refused = eventually('the database was busy', async () => log.take().some(({ failed }) => failed));
+    await Promise.race([refused, outcome]);
+    await refused;
+    await writer.commit();
+    await outcome;
+    expect(log.take().every(({ label }) => label?.startsWith(name))).toBe(true);
+  });
+});

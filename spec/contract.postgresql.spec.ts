@@ -1,0 +1,6 @@
+import { contract, databaseSubject } from './contract';
+import { eachDatabase, KINDS } from './support/databases';
+
+const kinds = KINDS.filter(({ family }) => family === 'postgresql');
+
+eachDatabase(kinds, (kind) => contract(databaseSubject(kind)));

@@ -1,0 +1,150 @@
+import type { RunStatus, WorkflowRun } from '../../lib';
+import { aRun, freshId } from '../support/fixtures';
+import { needs, type Subject } from './subject';
+
+const NOW = 1_772_359_200_123;
+
+export function leases(subject: Subject): void {
+  describe('leases', () => {
+    taking(subject);
+    statuses(subject);
+    renewing(subject);
+    releasing(subject);
+  });
+}
+
+function taking(subject: Subject): void {
+  it('gives a free run to who asks', async () => {
+    const { id } = await stored(subject);
+    expect(await subject.store.tryLockRun(id, 'me', NOW + 5, NOW)).toBe(true);
+    expect(await subject.store.getRun(id)).toMatchObject({ lockedBy: 'me', lockedUntil: NOW + 5 });
+  });
+
+  it.each([
+    ['before its end', NOW - 1, false],
+    ['a fraction of a millisecond before its end', NOW - 0.25, false],
+    ['at its end', NOW, true],
+    ['after its end', NOW + 1, true],
+  ])('asks only the clock it is given: a lease asked for %s', async (_, now, won) => {
+    const { id } = await stored(subject, { lockedBy: 'other', lockedUntil: NOW });
+    expect(await subject.store.tryLockRun(id, 'me', now + 1000, now)).toBe(won);
+    expect((await subject.store.getRun(id))?.lockedBy).toBe(won ? 'me' : 'other');
+  });
+
+  it('is not re-entrant: its own owner waits for the end too', async () => {
+    const { id } = await stored(subject);
+    await subject.store.tryLockRun(id, 'me', NOW + 5, NOW);
+    expect(await subject.store.tryLockRun(id, 'me', NOW + 9, NOW + 4)).toBe(false);
+    expect((await subject.store.getRun(id))?.lockedUntil).toBe(NOW + 5);
+  });
+
+  it('takes an owner without an end for no lease', async () => {
+    const { id } = await stored(subject, { lockedBy: 'other' });
+    expect(await subject.store.tryLockRun(id, 'me', NOW + 5, NOW)).toBe(true);
+  });
+
+  it('takes a lease again that is the same to the millisecond', async () => {
+    const { id } = await stored(subject, { lockedBy: 'me', lockedUntil: NOW });
+    expect(await subject.store.tryLockRun(id, 'me', NOW, NOW)).toBe(true);
+  });
+
+  it('has no lease for a run that is not there', async () => {
+    const id = freshId();
+    expect(await subject.store.tryLockRun(id, 'me', NOW + 5, NOW)).toBe(false);
+    expect(await subject.store.renewRunLock(id, 'me', NOW + 5)).toBe(false);
+    await expect(subject.store.releaseRunLock(id)).resolves.toBeUndefined();
+    expect(await subject.store.getRun(id)).toBeNull();
+  });
+
+  it('changes the lease and nothing else, updatedAt included', async () => {
+    const run = await stored(subject);
+    await subject.store.tryLockRun(run.id, 'me', NOW + 5, NOW);
+    await subject.store.renewRunLock(run.id, 'me', NOW + 9);
+    expect(await subject.store.getRun(run.id)).toEqual({ ...run, lockedBy: 'me', lockedUntil: NOW + 9 });
+    await subject.store.releaseRunLock(run.id);
+    expect(await subject.store.getRun(run.id)).toEqual(run);
+  });
+}
+
+function statuses(subject: Subject): void {
+  const lockable: RunStatus[] = ['pending', 'running', 'suspended', 'cancelling', 'blocked', 'failed'];
+
+  it.each(lockable)('leases a %s run', async (status) => {
+    const { id } = await stored(subject, { status });
+    expect(await subject.store.tryLockRun(id, 'me', NOW + 5, NOW)).toBe(true);
+  });
+
+  needs(subject, 'terminalGuard').each(['completed', 'cancelled', 'dead'] as RunStatus[])(
+    'leases no %s run: a peer that listed it before it ended would run it again',
+    async (status) => {
+      const run = await stored(subject, { status });
+      expect(await subject.store.tryLockRun(run.id, 'me', NOW + 5, NOW)).toBe(false);
+      expect(await subject.store.getRun(run.id)).toEqual(run);
+    },
+  );
+}
+
+function renewing(subject: Subject): void {
+  it('renews for the owner alone', async () => {
+    const { id } = await stored(subject, { lockedBy: 'me', lockedUntil: NOW });
+    expect(await subject.store.renewRunLock(id, 'other', NOW + 5)).toBe(false);
+    expect(await subject.store.renewRunLock(id, 'Me', NOW + 5)).toBe(false);
+    expect((await subject.store.getRun(id))?.lockedUntil).toBe(NOW);
+    expect(await subject.store.renewRunLock(id, 'me', NOW + 5)).toBe(true);
+    expect((await subject.store.getRun(id))?.lockedUntil).toBe(NOW + 5);
+  });
+
+  it('renews to the end it already has', async () => {
+    const { id } = await stored(subject, { lockedBy: 'me', lockedUntil: NOW });
+    expect(await subject.store.renewRunLock(id, 'me', NOW)).toBe(true);
+    expect(await subject.store.renewRunLock(id, 'me', NOW)).toBe(true);
+    expect(await subject.store.renewRunLock(id, 'other', NOW)).toBe(false);
+  });
+
+  it('renews an expired lease that nobody took', async () => {
+    const { id } = await stored(subject, { lockedBy: 'me', lockedUntil: 1 });
+    expect(await subject.store.renewRunLock(id, 'me', NOW)).toBe(true);
+  });
+
+  it('renews no lease that was taken over or given back', async () => {
+    const { id } = await stored(subject, { lockedBy: 'me', lockedUntil: NOW });
+    await subject.store.tryLockRun(id, 'other', NOW + 10, NOW);
+    expect(await subject.store.renewRunLock(id, 'me', NOW + 20)).toBe(false);
+    await subject.store.releaseRunLock(id);
+    expect(await subject.store.renewRunLock(id, 'other', NOW + 20)).toBe(false);
+    expect(await lease(subject, id)).toEqual([undefined, undefined]);
+  });
+}
+
+function releasing(subject: Subject): void {
+  it('releases whoever holds it, so that the next can take it', async () => {
+    const { id } = await stored(subject, { lockedBy: 'other', lockedUntil: NOW + 1000 });
+    await subject.store.releaseRunLock(id);
+    expect(await lease(subject, id)).toEqual([undefined, undefined]);
+    expect(await subject.store.tryLockRun(id, 'me', NOW + 5, NOW)).toBe(true);
+  });
+
+  it('releases a run that nobody holds', async () => {
+    const run = await stored(subject);
+    await subject.store.releaseRunLock(run.id);
+    expect(await subject.store.getRun(run.id)).toEqual(run);
+  });
+
+  it('releases although a call for the run failed', async () => {
+    const { id } = await stored(subject, { lockedBy: 'me', lockedUntil: NOW });
+    const missing = subject.store.updateRun(freshId(), { status: 'dead' }).catch(() => 'refused');
+    await Promise.all([missing, subject.store.releaseRunLock(id)]);
+    expect((await subject.store.getRun(id))?.lockedBy).toBeUndefined();
+  });
+}
+
+async function lease({ store }: Subject, id: string): Promise<unknown[]> {
+  const run = await store.getRun(id);
+  return [run?.lockedBy, run?.lockedUntil];
+}
+
+async function stored({ store }: Subject, fields: Partial<WorkflowRun> = {}): Promise<WorkflowRun> {
+  const run = aRun({ namespace: 'default', ...fields });
+  await store.createRun(run);
+  return run;
+}

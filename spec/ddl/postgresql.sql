@@ -1,0 +1,18 @@
+create table "durable_workflow_runs" ("id" text collate "C" not null, "workflow" text collate "C" not null, "workflow_version" text collate "C" not null, "status" text collate "C" not null, "input" json null, "output" json null, "error" json null, "wake_at" timestamptz(3) null, "locked_by" text collate "C" null, "locked_until" timestamptz(3) null, "awaiting_decision_task_id" text collate "C" null, "recovery_attempts" int null, "tags" jsonb null, "search_attributes" json null, "priority" int null, "namespace" text collate "C" not null default 'default', "origin" text collate "C" null, "created_at" timestamptz(3) not null, "updated_at" timestamptz(3) not null, constraint "durable_workflow_runs_pkey" primary key ("id"));
+create index "durable_workflow_runs_status_wake_at_idx" on "durable_workflow_runs" ("wake_at", "id") where "status" = 'suspended';
+create index "durable_workflow_runs_status_created_at_idx" on "durable_workflow_runs" ("status", "created_at", "id");
+create index "durable_workflow_runs_workflow_status_idx" on "durable_workflow_runs" ("workflow", "status", "created_at");
+create index "durable_workflow_runs_namespace_status_idx" on "durable_workflow_runs" ("namespace", "status", "created_at");
+create index "durable_workflow_runs_created_at_idx" on "durable_workflow_runs" ("created_at", "id");
+create index "durable_workflow_runs_status_updated_at_idx" on "durable_workflow_runs" ("status", "updated_at", "id") where "status" in ('completed', 'failed', 'cancelled', 'dead');
+create index "durable_workflow_runs_tags_idx" on "durable_workflow_runs" using gin ("tags" jsonb_path_ops);
+create table "durable_step_checkpoints" ("run_id" text collate "C" not null, "seq" int not null, "name" text collate "C" not null, "kind" text collate "C" not null, "step_id" text collate "C" not null, "status" text collate "C" not null, "input" json null, "output" json null, "error" json null, "events" json null, "attempts" int not null, "worker_group" text collate "C" null, "parallel_group" text collate "C" null, "wake_at" timestamptz(3) null, "enqueued_at" timestamptz(3) null, "started_at" timestamptz(3) not null, "finished_at" timestamptz(3) not null, constraint "durable_step_checkpoints_pkey" primary key ("run_id", "seq"));
+create index "durable_step_checkpoints_run_id_name_idx" on "durable_step_checkpoints" ("run_id", "name", "seq");
+create table "durable_run_attributes" ("run_id" text collate "C" not null, "key" text collate "C" not null, "str_value" text collate "C" null, "num_value" double precision null, constraint "durable_run_attributes_pkey" primary key ("run_id", "key"));
+create index "durable_run_attributes_key_num_idx" on "durable_run_attributes" ("key", "num_value", "run_id");
+create index "durable_run_attributes_key_str_idx" on "durable_run_attributes" ("key", left("str_value", 190));
+create table "durable_signal_waiters" ("token" text collate "C" not null, "run_id" text collate "C" not null, "seq" int not null, "parallel_group" text collate "C" null, constraint "durable_signal_waiters_pkey" primary key ("token"));
+create index "durable_signal_waiters_run_id_idx" on "durable_signal_waiters" ("run_id");
+create table "durable_buffered_signals" ("id" bigserial primary key, "token" text collate "C" not null, "payload" json null, "event_id" text collate "C" null, "published_at" timestamptz(3) null);
+create index "durable_buffered_signals_token_idx" on "durable_buffered_signals" ("token", "published_at", "id");
+alter table "durable_buffered_signals" add constraint "durable_buffered_signals_event_id_unique" unique ("event_id");

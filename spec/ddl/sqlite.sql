@@ -1,0 +1,17 @@
+create table `durable_workflow_runs` (`id` text not null, `workflow` text not null, `workflow_version` text not null, `status` text not null, `input` text null, `output` text null, `error` text null, `wake_at` datetime null, `locked_by` text null, `locked_until` datetime null, `awaiting_decision_task_id` text null, `recovery_attempts` integer null, `tags` text null, `search_attributes` text null, `priority` integer null, `namespace` text not null default 'default', `origin` text null, `created_at` datetime not null, `updated_at` datetime not null, primary key (`id`));
+create index `durable_workflow_runs_status_wake_at_idx` on `durable_workflow_runs` (`status`, `wake_at`, `id`);
+create index `durable_workflow_runs_status_created_at_idx` on `durable_workflow_runs` (`status`, `created_at`, `id`);
+create index `durable_workflow_runs_workflow_status_idx` on `durable_workflow_runs` (`workflow`, `status`, `created_at`);
+create index `durable_workflow_runs_namespace_status_idx` on `durable_workflow_runs` (`namespace`, `status`, `created_at`);
+create index `durable_workflow_runs_created_at_idx` on `durable_workflow_runs` (`created_at`, `id`);
+create index `durable_workflow_runs_status_updated_at_idx` on `durable_workflow_runs` (`status`, `updated_at`, `id`);
+create table `durable_step_checkpoints` (`run_id` text not null, `seq` integer not null, `name` text not null, `kind` text not null, `step_id` text not null, `status` text not null, `input` text null, `output` text null, `error` text null, `events` text null, `attempts` integer not null, `worker_group` text null, `parallel_group` text null, `wake_at` datetime null, `enqueued_at` datetime null, `started_at` datetime not null, `finished_at` datetime not null, primary key (`run_id`, `seq`));
+create index `durable_step_checkpoints_run_id_name_idx` on `durable_step_checkpoints` (`run_id`, `name`, `seq`);
+create table `durable_run_attributes` (`run_id` text not null, `key` text not null, `str_value` text null, `num_value` real null, primary key (`run_id`, `key`));
+create index `durable_run_attributes_key_num_idx` on `durable_run_attributes` (`key`, `num_value`, `run_id`);
+create index `durable_run_attributes_key_str_idx` on `durable_run_attributes` (`key`, `str_value`, `run_id`);
+create table `durable_signal_waiters` (`token` text not null, `run_id` text not null, `seq` integer not null, `parallel_group` text null, primary key (`token`));
+create index `durable_signal_waiters_run_id_idx` on `durable_signal_waiters` (`run_id`);
+create table `durable_buffered_signals` (`id` integer not null primary key autoincrement, `token` text not null, `payload` text null, `event_id` text null, `published_at` datetime null);
+create index `durable_buffered_signals_token_idx` on `durable_buffered_signals` (`token`, `published_at`, `id`);
+create unique index `durable_buffered_signals_event_id_unique` on `durable_buffered_signals` (`event_id`);

@@ -1,0 +1,126 @@
+import type { MikroORM } from '@mikro-orm/core';
+import { MikroOrmStateStore } from '../lib';
+import { FIRST_MS, seed } from './plans/seed';
+import { type DatabaseKind, eachDatabase, KINDS, sql, TestDatabase } from './support/databases';
+
+const RUNS = 20_000;
+
+/** A store call and the indexes a plan of it may use, per family; no entry: any index. */
+interface Planned {
+  readonly name: string;
+  readonly call: (store: MikroOrmStateStore) => Promise<unknown>;
+  /** Families that cannot serve this from an index, and why. */
+  readonly scans?: readonly DatabaseKind['family'][];
+}
+
+const PLANNED: readonly Planned[] = [
+  { name: 'getRun', call: (store) => store.getRun('run-7') },
+  { name: 'tryLockRun', call: (store) => store.tryLockRun('run-7', 'me', 2, 1) },
+  { name: 'releaseRunLock', call: (store) => store.releaseRunLock('run-7') },
+  { name: 'updateRun', call: (store) => store.updateRun('run-7', { output: 1 }) },
+  { name: 'getCheckpoint', call: (store) => store.getCheckpoint('run-7', 0) },
+  { name: 'listCheckpoints', call: (store) => store.listCheckpoints('run-7') },
+  { name: 'getLatestCheckpointByName', call: (store) => store.getLatestCheckpointByName('run-7', 'charge') },
+  {
+    name: 'listCheckpointsByNamePrefix',
+    call: (store) => store.listCheckpointsByNamePrefix('run-7', ['signal:child:']),
+  },
+  { name: 'takeSignalWaiter', call: (store) => store.takeSignalWaiter('child:none') },
+  { name: 'listSignalWaiters of a prefix', call: (store) => store.listSignalWaiters('child:run-77') },
+  { name: 'takeBufferedSignal', call: (store) => store.takeBufferedSignal('none') },
+  { name: 'listBufferedEvents', call: (store) => store.listBufferedEvents('none', 50) },
+  { name: 'removeBufferedEvent', call: (store) => store.removeBufferedEvent('none') },
+  { name: 'listPendingRuns', call: (store) => store.listPendingRuns(100) },
+  { name: 'listPendingRuns of a namespace', call: (store) => store.listPendingRuns(100, 'ns-1') },
+  { name: 'listIncompleteRuns', call: (store) => store.listIncompleteRuns() },
+  { name: 'listDueTimers', call: (store) => store.listDueTimers(FIRST_MS + 5000) },
+  { name: 'listRuns of blocked runs', call: (store) => store.listRuns({ statuses: ['blocked'] }) },
+  { name: 'listRuns, newest first', call: (store) => store.listRuns({ limit: 50 }) },
+  {
+    name: 'listRuns by workflow and status',
+    call: (store) => store.listRuns({ workflow: 'wf-1', status: 'failed', limit: 50 }),
+  },
+  {
+    name: 'listRuns by namespace',
+    call: (store) => store.listRuns({ namespace: 'ns-1', status: 'completed', limit: 50 }),
+  },
+  {
+    name: 'listRuns by tag',
+    call: (store) => store.listRuns({ tag: 'tag-7' }),
+    // Neither SQLite nor MariaDB can index the elements of a JSON array.
+    scans: ['sqlite', 'mysql'],
+  },
+  {
+    name: 'listRuns by a numeric attribute',
+    call: (store) => store.listRuns({ attributes: [{ key: 'total', op: 'gte', value: RUNS - 10 }] }),
+  },
+  {
+    name: 'listRuns by a text attribute',
+    call: (store) => store.listRuns({ attributes: [{ key: 'city', op: 'eq', value: 'city-7' }] }),
+  },
+];
+
+eachDatabase(
+  KINDS.filter(({ driver }) => driver === 'better-sqlite' || driver === 'postgresql' || driver === 'mariadb'),
+  (kind) => {
+    let db: TestDatabase;
+    let orm: MikroORM;
+    let store: MikroOrmStateStore;
+    const sent: string[] = [];
+
+    beforeAll(async () => {
+      db = await TestDatabase.create(kind);
+      orm = await db.openReady({
+        debug: ['query', 'query-params'],
+        colors: false,
+        logger: (message) => sent.push(statementOf(message)),
+      });
+      store = new MikroOrmStateStore(orm);
+      await seed(orm, kind, { runs: RUNS, checkpointsPerRun: 3 });
+      await store.getRun('none');
+    });
+    afterAll(() => db.drop());
+
+    it.each(PLANNED.filter(({ scans }) => !scans?.includes(kind.family)))(
+      'answers $name from an index',
+      async ({ call }) => {
+        sent.length = 0;
+        await call(store);
+        const [statement, ...others] = [...sent];
+        expect(others).toEqual([]);
+        const plan = await explained(orm, kind, statement as string);
+        expect(plan).toMatch(/durable_|PRIMARY|AUTOINDEX/i);
+        expect({ statement, plan, scans: fullScans(kind, plan) }).toEqual({ statement, plan, scans: [] });
+      },
+    );
+  },
+);
+
+/** The statement in a line of MikroORM's query log, which is coloured where a terminal is presumed. */
+function statementOf(line: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: the escape character begins a colour
+  const plain = line.replace(/\u001b\[\d+m/g, '');
+  return plain.replace(/^\[query\] (\(\w+\) )?/, '').replace(/ \[took [^\]]*\]$/, '');
+}
+
+async function explained(orm: MikroORM, kind: DatabaseKind, statement: string): Promise<string> {
+  const prefix = kind.family === 'sqlite' ? 'explain query plan' : 'explain';
+  const rows = await sql(orm).execute(`${prefix} ${statement}`);
+  return rows
+    .map((row) =>
+      Object.entries(row)
+        .map(([column, value]) => `${column}=${value}`)
+        .join(' '),
+    )
+    .join('\n');
+}
+
+/** The steps of a plan that read a whole table of ours. */
+function fullScans(kind: DatabaseKind, plan: string): string[] {
+  const whole = {
+    sqlite: /detail=SCAN durable_(?!.*USING (COVERING )?INDEX)/,
+    postgresql: /Seq Scan on durable_(workflow_runs|step_checkpoints|run_attributes|signal_waiters)/,
+    mysql: /table=durable_\w+ (.* )?type=ALL/,
+  }[kind.family];
+  return plan.split('\n').filter((line) => whole.test(line));
+}

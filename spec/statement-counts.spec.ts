@@ -1,0 +1,168 @@
+import { MikroOrmStateStore } from '../lib';
+import { World } from './engine/world';
+import { type DatabaseKind, eachDatabase, KINDS, MYSQL_WITHOUT_RETURNING } from './support/databases';
+import { aCheckpoint, aRun, freshId } from './support/fixtures';
+import { QueryLog } from './support/query-log';
+
+type Call = (store: MikroOrmStateStore) => Promise<unknown>;
+
+const run = aRun({ searchAttributes: { tier: 'pro', amount: 1 }, lockedBy: 'me', lockedUntil: 2000 });
+const [steady, doomed, free, released] = [{ ...run, id: freshId() }, { ...run, id: freshId() }, aRun(), aRun()];
+const ended = aRun({ status: 'completed', updatedAt: new Date(1000) });
+const checkpoint = aCheckpoint({ runId: run.id, seq: 0 });
+const waiter = { token: 'taken', runId: run.id, seq: 0 };
+const event = { name: 'paid', payload: 1, id: 'event', publishedAt: 1 };
+const policy = { statuses: ['completed' as const], maxAge: 1 };
+
+/** What the engine asks for at every turn. No call needs what another leaves. */
+const SINGLE: readonly [name: keyof MikroOrmStateStore, what: string, call: Call][] = [
+  ['createRun', 'without attributes', (store) => store.createRun(aRun())],
+  ['createRun', 'of an id that is taken', (store) => store.createRun({ ...ended, input: 2 })],
+  ['getRun', 'that exists', (store) => store.getRun(run.id)],
+  ['getRun', 'that does not exist', (store) => store.getRun('none')],
+  ['updateRun', 'that changes', (store) => store.updateRun(free.id, { status: 'running', wakeAt: 5 })],
+  ['updateRun', 'that changes nothing', (store) => store.updateRun(run.id, { status: run.status })],
+  ['tryLockRun', 'that wins', (store) => store.tryLockRun(free.id, 'me', 2000, 1000)],
+  ['tryLockRun', 'that loses', (store) => store.tryLockRun(run.id, 'other', 2000, 1000)],
+  ['renewRunLock', 'by the owner', (store) => store.renewRunLock(run.id, 'me', 3000)],
+  ['releaseRunLock', '', (store) => store.releaseRunLock(released.id)],
+  ['saveCheckpoint', 'that is new', (store) => store.saveCheckpoint(aCheckpoint())],
+  ['saveCheckpoint', 'that exists', (store) => store.saveCheckpoint(checkpoint)],
+  ['getCheckpoint', '', (store) => store.getCheckpoint(run.id, 0)],
+  ['listCheckpoints', '', (store) => store.listCheckpoints(run.id)],
+  ['getLatestCheckpointByName', '', (store) => store.getLatestCheckpointByName(run.id, 'charge')],
+  ['listCheckpointsByNamePrefix', '', (store) => store.listCheckpointsByNamePrefix(run.id, ['a', 'b'])],
+  ['putSignalWaiter', 'that is new', (store) => store.putSignalWaiter({ ...waiter, token: 'new' })],
+  ['putSignalWaiter', 'that exists', (store) => store.putSignalWaiter(waiter)],
+  ['listSignalWaiters', '', (store) => store.listSignalWaiters('')],
+  ['removeSignalWaiter', '', (store) => store.removeSignalWaiter({ ...waiter, token: 'removed' })],
+  ['takeSignalWaiter', 'that misses', (store) => store.takeSignalWaiter('none')],
+  ['takeBufferedSignal', 'that misses', (store) => store.takeBufferedSignal('none')],
+  ['bufferSignal', '', (store) => store.bufferSignal('taken', { paid: true })],
+  ['bufferEvent', '', (store) => store.bufferEvent({ ...event, id: 'another' })],
+  ['listBufferedEvents', '', (store) => store.listBufferedEvents('paid', 50)],
+  ['removeBufferedEvent', 'that hits', (store) => store.removeBufferedEvent('event')],
+  ['removeBufferedEvent', 'that misses', (store) => store.removeBufferedEvent('none')],
+  ['listIncompleteRuns', '', (store) => store.listIncompleteRuns()],
+  ['listPendingRuns', '', (store) => store.listPendingRuns(100)],
+  ['listDueTimers', '', (store) => store.listDueTimers(1000)],
+  ['listRuns', '', (store) => store.listRuns({ tag: 'x', attributes: [{ key: 'tier', op: 'eq', value: 'pro' }] })],
+  ['runFacets', '', (store) => store.runFacets()],
+];
+
+/** The statements between begin and commit of the calls that take a transaction. */
+const SEVERAL: readonly [name: keyof MikroOrmStateStore, what: string, call: Call, verbs: string[]][] = [
+  ['createRun', 'with attributes', (store) => store.createRun({ ...run, id: 'another' }), ['insert', 'insert']],
+  ['createRun', 'with attributes, of an id that is taken', (store) => store.createRun(run), ['insert']],
+  [
+    'updateRun',
+    'with attributes that change',
+    (store) => store.updateRun(run.id, { searchAttributes: { tier: 'free' } }),
+    ['update', 'select', 'delete', 'insert'],
+  ],
+  [
+    'updateRun',
+    'with attributes that stay',
+    (store) => store.updateRun(steady.id, { searchAttributes: steady.searchAttributes }),
+    ['update', 'select'],
+  ],
+  ['deleteRun', '', (store) => store.deleteRun(doomed.id), ['delete', 'delete', 'delete', 'delete']],
+  [
+    'pruneTerminalRuns',
+    'that finds runs',
+    (store) => store.pruneTerminalRuns(policy, 2000, 10),
+    ['lock', 'select', 'delete', 'delete', 'delete', 'delete', 'delete'],
+  ],
+  ['pruneTerminalRuns', 'that finds none', (store) => store.pruneTerminalRuns(policy, 1000, 10), ['lock', 'select']],
+  [
+    'transaction',
+    'with one checkpoint',
+    (store) => store.transaction((tx) => tx.saveCheckpoint(aCheckpoint())),
+    ['lock', 'insert'],
+  ],
+];
+
+/** How a transaction of our own isolation level begins; one of the host's level is a `begin` everywhere. */
+const BEGIN: Record<DatabaseKind['family'], string[]> = {
+  sqlite: ['begin'],
+  postgresql: ['start'],
+  mysql: ['set', 'begin'],
+};
+
+eachDatabase([...KINDS, MYSQL_WITHOUT_RETURNING], (kind) => {
+  const log = new QueryLog();
+  let world: World;
+  beforeAll(async () => {
+    world = await World.open(kind, log.options);
+  });
+  beforeAll(async () => {
+    const { store } = world;
+    await Promise.all([run, steady, doomed, free, released, ended].map((each) => store.createRun(each)));
+    await Promise.all([store.saveCheckpoint(checkpoint), store.bufferSignal('taken', 1), store.bufferEvent(event)]);
+    await Promise.all(['taken', 'removed'].map((token) => store.putSignalWaiter({ ...waiter, token })));
+  });
+  afterAll(() => world.close());
+
+  async function statements(call: Call) {
+    const made = await log.of(() => call(world.store));
+    const verbs = made.map(({ sql }) => {
+      if (/where 1 = 0$/.test(sql)) return 'lock';
+      return /^(?:\/\*.*\*\/ )?(\w+)/.exec(sql)?.[1];
+    });
+    return { verbs, labels: new Set(made.map(({ label }) => label?.split('.')[0])) };
+  }
+
+  it.each(SINGLE)('%s %s is one statement', async (name, _what, call) => {
+    const { verbs, labels } = await statements(call);
+    expect(verbs).toHaveLength(1);
+    expect([...labels]).toEqual([name]);
+  });
+
+  it.each(SEVERAL)('%s %s is a transaction of a known number of statements', async (name, _what, call, inside) => {
+    const { verbs, labels } = await statements(call);
+    // Only SQLite takes its write lock with a statement.
+    const expected = inside.filter((verb) => verb !== 'lock' || kind.family === 'sqlite');
+    const begin = name === 'transaction' ? ['begin'] : BEGIN[kind.family];
+    expect(verbs).toEqual([...begin, ...expected, 'commit']);
+    expect([...labels]).toEqual([name]);
+  });
+
+  it.each([
+    ['takeSignalWaiter', (store) => store.takeSignalWaiter('taken')],
+    ['takeBufferedSignal', (store) => store.takeBufferedSignal('taken')],
+  ] as [name: string, take: Call][])('%s that hits is one statement, or two without returning', async (name, take) => {
+    const { verbs, labels } = await statements(take);
+    expect(verbs).toEqual(
+      kind === MYSQL_WITHOUT_RETURNING ? ['select', 'delete'] : [expect.stringMatching(/delete|with/)],
+    );
+    expect([...labels]).toEqual([name]);
+  });
+
+  it('renewRunLock looks again before it gives a lease up where rows may count as changed only', async () => {
+    const { verbs } = await statements((store) => store.renewRunLock(run.id, 'other', 3000));
+    expect(verbs).toEqual(kind.family === 'mysql' ? ['update', 'select'] : ['update']);
+  });
+
+  it.each([0, 1, 10])('a run of %d local steps is 11 + 3 per step', async (steps) => {
+    const engine = world.engine();
+    engine.register('steps', '1', async (ctx) => {
+      for (let n = 0; n < steps; n += 1) await ctx.localStep(`step-${n}`, async () => n);
+    });
+    const id = freshId();
+    const made = await log.of(async () => {
+      await engine.start('steps', {}, id);
+      await world.quiet();
+    });
+    expect((await engine.getRun(id))?.status).toBe('completed');
+    expect(made).toHaveLength(11 + 3 * steps);
+  });
+
+  it('asks the server what it is once, and only where that matters', async () => {
+    const fresh = new MikroOrmStateStore(world.orm);
+    const made = await log.of(async () => {
+      await fresh.getRun('none');
+      await fresh.getRun('none');
+    });
+    expect(made.map(({ label }) => label)).toEqual([...(kind.family === 'mysql' ? ['probe'] : []), 'getRun', 'getRun']);
+  });
+});
