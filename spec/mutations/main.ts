@@ -1,0 +1,68 @@
+/**
+ * Puts known defects back into a copy of the code, one at a time, and asks the suite about each: it must go red.
+ * `npm run mutations`, or `npm run mutations -- <text in the defect>`.
+ */
+import { spawnSync } from 'node:child_process';
+import { cpSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { MUTATIONS, type Mutation } from './mutations';
+
+const ROOT = join(__dirname, '../..');
+const COPY = join(ROOT, '.tmp', `mutant-${process.pid}`);
+const COPIED = ['lib', 'schemas', 'spec', 'examples', 'package.json', 'tsconfig.json', 'jest.config.js'];
+
+interface Verdict {
+  readonly mutation: Mutation;
+  /** The first test that failed; `undefined`: the defect went unnoticed. */
+  readonly caughtBy: string | undefined;
+}
+
+function main(): void {
+  const wanted = process.argv[2] ?? '';
+  const chosen = MUTATIONS.filter(({ defect }) => defect.includes(wanted));
+  prepare();
+  const verdicts = chosen.map((mutation, position) => {
+    const verdict = tryOut(mutation);
+    const mark = verdict.caughtBy ? 'caught' : 'MISSED';
+    process.stdout.write(
+      `${position + 1}/${chosen.length} ${mark}  ${mutation.defect}\n    ${verdict.caughtBy ?? ''}\n`,
+    );
+    return verdict;
+  });
+  rmSync(COPY, { recursive: true });
+  const missed = verdicts.filter(({ caughtBy }) => !caughtBy).length;
+  process.stdout.write(`\n${verdicts.length - missed} caught, ${missed} missed\n`);
+  process.exitCode = missed === 0 ? 0 : 1;
+}
+
+function prepare(): void {
+  mkdirSync(COPY, { recursive: true });
+  for (const entry of COPIED) cpSync(join(ROOT, entry), join(COPY, entry), { recursive: true });
+  symlinkSync(join(ROOT, 'node_modules'), join(COPY, 'node_modules'));
+}
+
+function tryOut(mutation: Mutation): Verdict {
+  const path = join(COPY, mutation.file);
+  const original = readFileSync(join(ROOT, mutation.file), 'utf8');
+  if (original.split(mutation.find).length !== 2) {
+    throw new Error(`"${mutation.defect}": its text does not occur exactly once in ${mutation.file}`);
+  }
+  writeFileSync(
+    path,
+    original.replace(mutation.find, () => mutation.put),
+  );
+  const caughtBy = firstFailure(mutation);
+  writeFileSync(path, original);
+  return { mutation, caughtBy };
+}
+
+function firstFailure({ spec, on }: Mutation): string | undefined {
+  const args = ['jest', '--rootDir', COPY, '--bail', '--silent', '--ci', ...(on ? ['-t', on] : []), spec];
+  const { status, stderr } = spawnSync('npx', args, { cwd: COPY, encoding: 'utf8', env: { ...process.env, CI: '' } });
+  if (status === 0) return undefined;
+  const failure = /● (.*)/.exec(stderr)?.[1];
+  if (!failure || failure.includes('failed to run')) throw new Error(`${spec} did not start:\n${stderr}`);
+  return failure;
+}
+
+main();
