@@ -1,0 +1,81 @@
+import { locate, type Place } from './databases';
+import { boot } from './measures/boot';
+import { engine } from './measures/engine';
+import { groups } from './measures/groups';
+import { latency } from './measures/latency';
+import type { Context, Result } from './measures/measure';
+import { scale } from './measures/scale';
+import { settings } from './measures/settings';
+import { throughput } from './measures/throughput';
+import { workers } from './measures/workers';
+import { type BenchOptions, type MeasureName, parseOptions, USAGE } from './options';
+import { environment } from './report/environment';
+import { publish } from './report/publish';
+import { asTable } from './report/table';
+import { availableSubjects } from './subjects';
+
+type Measure = (context: Context) => Promise<Result | Result[] | undefined>;
+
+const MEASURE: Record<MeasureName, Measure> = {
+  latency,
+  throughput,
+  engine,
+  workers,
+  groups,
+  settings,
+  boot,
+  scale,
+};
+
+async function main(options: BenchOptions): Promise<void> {
+  const subjects = availableSubjects();
+  for (const database of options.databases) {
+    const place = await locate(database);
+    if (!place) continue;
+    try {
+      await measureAll({ place, options, subjects, progress });
+    } finally {
+      await place.stop();
+    }
+  }
+}
+
+async function measureAll(context: Context & { place: Place }): Promise<void> {
+  const { place, options } = context;
+  const about = await environment(place);
+  console.log(
+    `\n== ${place.database} ==\n${Object.entries(about)
+      .map(([name, value]) => `${name}: ${value}`)
+      .join('\n')}`,
+  );
+  for (const name of options.measures) {
+    const started = performance.now();
+    const outcome = (await MEASURE[name](context)) ?? [];
+    progress('');
+    for (const result of Array.isArray(outcome) ? outcome : [outcome]) {
+      console.log(asTable(result));
+      publish(options.out, place.database, result, about);
+    }
+    console.log(`  (${name}: ${((performance.now() - started) / 1000).toFixed(0)} s)`);
+  }
+  console.log(`\nJSON and plots are in ${options.out}`);
+}
+
+/** One line that is written over. */
+function progress(text: string): void {
+  if (process.stdout.isTTY) process.stdout.write(`\r\u001b[K${text}`);
+}
+
+let chosen: BenchOptions | undefined;
+try {
+  chosen = parseOptions(process.argv.slice(2));
+} catch (error) {
+  console.error(`${(error as Error).message}\n\n${USAGE}`);
+  process.exitCode = 1;
+}
+if (chosen) {
+  main(chosen).catch((error) => {
+    console.error(error);
+    process.exitCode = 1;
+  });
+}
