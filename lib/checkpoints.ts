@@ -3,7 +3,7 @@ import { checkText } from './limits';
 import { startsWith } from './prefix';
 import { checkpointParams, toCheckpoint } from './rows';
 import type { Condition, Scope } from './scope';
-import type { Param, Sql } from './session';
+import type { Param, Row, Sql } from './session';
 import type { Tables } from './tables';
 import { perCount, repeated } from './texts';
 import type { StepCheckpoint } from './types';
@@ -26,6 +26,7 @@ export class Checkpoints {
   private readonly insert: (count: number) => string;
   private readonly selectAt: (count: number) => string;
   private readonly ofRun: string;
+  private readonly listText: (count: number) => string;
   private conflictText: string | undefined;
 
   constructor(
@@ -40,6 +41,9 @@ export class Checkpoints {
     this.insert = perCount((count) => head + repeated(`(${this.values})`, count));
     const at = `(${checkpoints.column('runId')} = ? and ${checkpoints.column('seq')} = ?)`;
     const confined = scope.ownedRows(checkpoints).text;
+    const [runId, seq] = [checkpoints.column('runId'), checkpoints.column('seq')];
+    const list = `select ${checkpoints.selection} from ${checkpoints.name} where ${runId} in `;
+    this.listText = perCount((count) => `${list}(${repeated('?', count)})${confined} order by ${runId}, ${seq}`);
     this.selectAt = perCount(
       (count) =>
         `select ${checkpoints.selection} from ${checkpoints.name} where (${repeated(at, count, ' or ')})${confined}`,
@@ -79,9 +83,15 @@ export class Checkpoints {
     });
   }
 
-  /** All checkpoints of a run in `seq` order, compensations (negative) first. */
-  list(sql: Sql, runId: string): Promise<StepCheckpoint[]> {
-    return this.select(sql, runId, { text: '', params: [] }, this.bySeq('asc'));
+  /** All checkpoints of runs in `seq` order, compensations (negative) first, each decoded for its own caller. */
+  async list(sql: Sql, runIds: readonly string[]): Promise<StepCheckpoint[][]> {
+    const { checkpoints } = this.tables;
+    const rows = await sql.rows(this.listText(runIds.length), [...runIds, ...this.scope.ownedRows(checkpoints).params]);
+    const decoded = (found: readonly Row[]) => found.map((row) => toCheckpoint(checkpoints.decode(row)));
+    if (runIds.length === 1) return [decoded(rows)];
+    const byRun = new Map<unknown, Row[]>(runIds.map((runId) => [runId, []]));
+    for (const row of rows) byRun.get(row.runId)?.push(row);
+    return runIds.map((runId) => decoded(byRun.get(runId) ?? []));
   }
 
   /** The checkpoint of exactly this name with the highest `seq`. */

@@ -32,10 +32,14 @@ export interface Dialect {
   leadingText(column: string, operator: string): string | undefined;
   /** `limit`/`offset` clause and its parameters. */
   page(limit: number | undefined, offset: number): { text: string; params: number[] };
+  /** One row `(n, answer)` for each of `count` parameters: its number from 0, and what `ask` selects about it, a single value. */
+  askEach(count: number, ask: (parameter: string) => string): string;
   /** Suffix that locks the rows a select inside a transaction returns. */
   readonly forUpdate: string;
   /** Whether a transaction that begins with a read must take the write lock first. */
   readonly writesFirst: boolean;
+  /** Whether a write waits for every other in any case, so that nobody waits longer for sharing a transaction. */
+  readonly oneWriter: boolean;
   /** Isolation level for multi-statement transactions; `undefined` where the database has only one. */
   readonly isolation: 'read committed' | undefined;
   /**
@@ -116,8 +120,13 @@ const sqlite: Dialect = {
     limit === undefined && offset === 0
       ? { text: '', params: [] }
       : { text: ' limit ? offset ?', params: [limit ?? -1, offset] },
+  askEach: (count, ask) => {
+    const asked = Array.from({ length: count }, (_, n) => `(${n}, ?)`).join(', ');
+    return `with asked(n, subject) as (values ${asked}) select n, (${ask('asked.subject')}) as answer from asked`;
+  },
   forUpdate: '',
   writesFirst: true,
+  oneWriter: true,
   isolation: undefined,
   // The sqlite3 driver of MikroORM 6 loses the count when a value contains the word "returning".
   effect: 'rows',
@@ -143,8 +152,10 @@ const postgresql: Dialect = {
     text: `${limit === undefined ? '' : ' limit ?'}${offset === 0 ? '' : ' offset ?'}`,
     params: [...(limit === undefined ? [] : [limit]), ...(offset === 0 ? [] : [offset])],
   }),
+  askEach: sqlite.askEach,
   forUpdate: ' for update',
   writesFirst: false,
+  oneWriter: false,
   isolation: 'read committed',
   effect: 'count',
   deletePrefix: '',
@@ -175,8 +186,12 @@ const mysql: Dialect = {
       ? { text: ` limit ${ROW_COUNT_LIMIT} offset ?`, params: [offset] }
       : { text: ' limit ? offset ?', params: [limit, offset] };
   },
+  // A column of parameters would have the connection's collation, which no index of ours has.
+  askEach: (count, ask) =>
+    Array.from({ length: count }, (_, n) => `select ${n} as n, (${ask('?')}) as answer`).join(' union all '),
   forUpdate: ' for update',
   writesFirst: false,
+  oneWriter: false,
   isolation: 'read committed',
   effect: 'count',
   deletePrefix: '',

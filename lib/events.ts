@@ -1,11 +1,19 @@
 import { WIDTHS } from '../schemas/widths';
+import { DurableInputError } from './errors';
 import { checkCount, checkEpochMs, checkText, payloadText } from './limits';
 import type { Sql } from './session';
 import type { Tables } from './tables';
 import type { BufferedEvent } from './types';
 
 /** What the token of a buffered event begins with; signal tokens that do are refused. */
-export const EVENT_TOKEN_PREFIX = '\u0001event:';
+const EVENT_TOKEN_PREFIX = '\u0001event:';
+
+/** Refuse a signal's token that no column holds, or under which buffered events are kept. */
+export function checkSignalToken(token: string, field: string): void {
+  checkText(token, field, WIDTHS.token);
+  if (!token.startsWith(EVENT_TOKEN_PREFIX)) return;
+  throw new DurableInputError('DURABLE_INVALID_TEXT', field, 'begins like the token of a buffered event');
+}
 
 /** Statements on buffered events: rows of the signal buffer that have an event id. */
 export class Events {

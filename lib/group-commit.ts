@@ -19,7 +19,7 @@ export interface GroupBounds {
   readonly maxItems: number;
   /** A single larger item goes alone. */
   readonly maxSize: number;
-  /** A group that takes longer, because it waits for somebody's lock, no longer counts as under way. */
+  /** How long calls wait behind a group that is held up, by somebody's lock, until it no longer counts as under way. */
   readonly patienceMs: number;
 }
 
@@ -27,6 +27,11 @@ interface Waiting<Item, Result> {
   readonly item: Item;
   readonly resolve: (result: Result) => void;
   readonly reject: (error: unknown) => void;
+}
+
+/** A place for one group at a time. */
+interface Lane {
+  timer?: NodeJS.Timeout | undefined;
 }
 
 /**
@@ -37,7 +42,7 @@ interface Waiting<Item, Result> {
 export class GroupCommit<Item, Result> {
   private queue: Waiting<Item, Result>[] = [];
   private readonly keysUnderWay = new Set<string>();
-  private lanesBusy = 0;
+  private readonly lanes = new Set<Lane>();
 
   constructor(
     private readonly grouping: Grouping<Item, Result>,
@@ -53,37 +58,38 @@ export class GroupCommit<Item, Result> {
     });
   }
 
-  /** Open a lane if one is free. */
+  /** Open a lane if one is free; otherwise let nobody wait for ever for those that are taken. */
   private open(): void {
-    if (this.queue.length === 0 || this.lanesBusy >= this.bounds.lanes) return;
-    this.lanesBusy += 1;
-    queueMicrotask(() => void this.work());
+    if (this.queue.length === 0) return;
+    if (this.lanes.size < this.bounds.lanes) {
+      const lane: Lane = {};
+      this.lanes.add(lane);
+      queueMicrotask(() => void this.work(lane));
+    } else for (const lane of this.lanes) this.limit(lane);
   }
 
   /** One lane: group after group, until nothing is left that may go. */
-  private async work(): Promise<void> {
+  private async work(lane: Lane): Promise<void> {
     for (let group = this.next(); group.length > 0; group = this.next()) {
       const keys = group.map(({ item }) => this.grouping.key?.(item)).filter((key) => key !== undefined);
       for (const key of keys) this.keysUnderWay.add(key);
-      const overtaken = await this.whilePatient(() => this.settle(group));
+      if (this.queue.length > 0) this.limit(lane);
+      await this.settle(group);
+      clearTimeout(lane.timer);
+      lane.timer = undefined;
       for (const key of keys) this.keysUnderWay.delete(key);
-      // What waited for these keys may go now.
-      if (overtaken) return this.open();
+      // Others have had its lane since; what waited for these keys may go now.
+      if (!this.lanes.has(lane)) return this.open();
     }
-    this.lanesBusy -= 1;
+    this.lanes.delete(lane);
   }
 
-  /** Carry out a group; when it takes too long, give its lane to others and return true at its end. */
-  private async whilePatient(group: () => Promise<void>): Promise<boolean> {
-    let overtaken = false;
-    const timer = setTimeout(() => {
-      overtaken = true;
-      this.lanesBusy -= 1;
+  /** Give the lane to those who wait behind it when its group takes too long. Nobody waits: no timer. */
+  private limit(lane: Lane): void {
+    lane.timer ??= setTimeout(() => {
+      this.lanes.delete(lane);
       this.open();
     }, this.bounds.patienceMs);
-    await group();
-    clearTimeout(timer);
-    return overtaken;
   }
 
   /** The items of the queue that fit one group, in order; what shares a key with an earlier one stays for a later group. */

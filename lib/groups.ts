@@ -1,46 +1,16 @@
+import type { BufferedSignals, Taken } from './buffered-signals';
 import { type Checkpoints, type Position, positionKey } from './checkpoints';
-import { DurableDatabaseError } from './errors';
-import { type GroupBounds, GroupCommit, type Grouping } from './group-commit';
-import type { Leases } from './leases';
-import type { Runs } from './runs';
-import type { Param, Repeat, Session, Sql } from './session';
-import type { Signals } from './signals';
-import type { SignalWaiter, StepCheckpoint, WorkflowRun } from './types';
-
-/** How concurrent calls of one kind may share a statement. */
-export interface GroupCommitOptions {
-  /** Statements of one kind under way at once; default 1. */
-  lanes?: number;
-  /** Rows in one statement; default 128. */
-  maxRows?: number;
-  /** Text in one statement, in characters of its parameters; default 512 × 1024. A larger row goes alone. */
-  maxCharacters?: number;
-}
-
-const DEFAULTS: GroupBounds = { lanes: 1, maxItems: 128, maxSize: 512 * 1024, patienceMs: 100 };
-
-/** No sharing: every call is a statement of its own, at once. */
-const UNGROUPED: GroupBounds = { ...DEFAULTS, lanes: Number.POSITIVE_INFINITY, maxItems: 1, maxSize: 0 };
-
-/** @throws TypeError for a bound that is no positive whole number */
-export function groupBounds(options: GroupCommitOptions | false): GroupBounds {
-  if (options === false) return UNGROUPED;
-  for (const [name, value] of Object.entries(options)) {
-    if (value === undefined || (Number.isInteger(value) && value > 0)) continue;
-    throw new TypeError(`groupCommit.${name} must be a whole number from 1, got ${String(value)}`);
-  }
-  return {
-    ...DEFAULTS,
-    lanes: options.lanes ?? DEFAULTS.lanes,
-    maxItems: options.maxRows ?? DEFAULTS.maxItems,
-    maxSize: options.maxCharacters ?? DEFAULTS.maxSize,
-  };
-}
+import type { LeaseChange, Leases } from './leases';
+import type { RunChange, Runs } from './runs';
+import type { Param, Repeat, Sql } from './session';
+import type { Sharing, Work } from './sharing';
+import type { Waiters } from './waiters';
 
 interface Statements {
   readonly runs: Runs;
   readonly checkpoints: Checkpoints;
-  readonly signals: Signals;
+  readonly waiters: Waiters;
+  readonly buffered: BufferedSignals;
   readonly leases: Leases;
 }
 
@@ -50,86 +20,141 @@ interface KeyedRow {
   readonly row: Param[];
 }
 
-type LookedFor = { payload: unknown } | null | 'present';
+/** The calls of the engine's hot path that gather while one of their kind is under way. */
+export type Groups = ReturnType<typeof groupsOf>;
 
-/**
- * The calls of the engine's hot path that gather while one of their kind is under way.
- *
- * `updateRun`, `tryLockRun` and `renewRunLock` are not among them: they wait for row locks that others may hold on one run,
- * and a group would wait for all its runs. A renewal that comes late costs a lease, and a lease a second execution.
- */
-export class Groups {
-  readonly saveCheckpoint: GroupCommit<KeyedRow, undefined>;
-  readonly createRun: GroupCommit<KeyedRow, undefined>;
-  readonly bufferSignal: GroupCommit<readonly Param[], undefined>;
-  readonly releaseRunLock: GroupCommit<string, undefined>;
-  readonly putSignalWaiter: GroupCommit<KeyedRow, undefined>;
-  readonly takeSignalWaiter: GroupCommit<string, SignalWaiter | null>;
-  /** `'present'`: the caller takes it by itself. A miss, the common case, needs no more than the shared look. */
-  readonly takeBufferedSignal: GroupCommit<string, LookedFor>;
-  readonly getRun: GroupCommit<string, WorkflowRun | null>;
-  readonly getCheckpoint: GroupCommit<Position, StepCheckpoint | null>;
-
-  constructor(session: Session, { runs, checkpoints, signals, leases }: Statements, bounds: GroupBounds) {
-    const call = <T>(label: string, repeat: Repeat, work: (sql: Sql) => Promise<T>) =>
-      session.call(label, repeat, work);
-    const group = <Item, Result>(grouping: Omit<Grouping<Item, Result>, 'divisible' | 'admit'>) => {
-      const admit = () => session.assertNotBlocked();
-      return new GroupCommit<Item, Result>({ ...grouping, admit, divisible: isOneRowsFault }, bounds);
-    };
-
-    this.saveCheckpoint = group({
-      run: (items) => none(call('saveCheckpoint', 'repeatable', (sql) => checkpoints.save(sql, inKeyOrder(items)))),
-      key: ({ key }) => key,
-      size: ({ row }) => characters(row),
-    });
-    this.createRun = group({
-      run: (items) => none(call('createRun', 'repeatable', (sql) => runs.create(sql, inKeyOrder(items)))),
-      key: ({ key }) => key,
-      size: ({ row }) => characters(row),
-    });
-    this.bufferSignal = group({
-      run: (rows) => none(call('bufferSignal', 'once', (sql) => signals.buffer(sql, rows))),
-      size: characters,
-    });
-    this.releaseRunLock = group({
-      run: (ids) => none(call('releaseRunLock', 'repeatable', (sql) => leases.release(sql, [...ids].sort()))),
-      key: (id) => id,
-      size: (id) => id.length,
-    });
-    this.putSignalWaiter = group({
-      run: (items) => none(call('putSignalWaiter', 'repeatable', (sql) => signals.putWaiters(sql, inKeyOrder(items)))),
-      key: ({ key }) => key,
-      size: ({ row }) => characters(row),
-    });
-    this.takeSignalWaiter = group({
-      run: (tokens) => call('takeSignalWaiter', 'once', (sql) => signals.takeWaiters(sql, tokens)),
-      key: (token) => token,
-      size: (token) => token.length,
-    });
-    this.takeBufferedSignal = group<string, LookedFor>({
-      run: async (tokens) => {
-        const [first, second] = tokens as readonly [string, string?];
-        return second === undefined
-          ? [await call('takeBufferedSignal', 'once', (sql) => signals.takeBuffered(sql, first))]
-          : call('takeBufferedSignal', 'repeatable', (sql) => signals.lookForBuffered(sql, tokens));
-      },
-      size: (token) => token.length,
-    });
-    this.getRun = group({
-      run: (ids) => call('getRun', 'repeatable', (sql) => runs.get(sql, ids)),
-      size: (id) => id.length,
-    });
-    this.getCheckpoint = group({
-      run: (positions) => call('getCheckpoint', 'repeatable', (sql) => checkpoints.get(sql, positions)),
-      size: ({ runId }) => runId.length,
-    });
-  }
+export function groupsOf(sharing: Sharing, statements: Statements) {
+  return {
+    ...inserts(sharing, statements),
+    ...takes(sharing, statements),
+    ...reads(sharing, statements),
+    ...changes(sharing, statements),
+  };
 }
 
 /** A checkpoint's row under the key no other row of its statement has. */
 export function checkpointRow({ runId, seq }: Position, row: Param[]): KeyedRow {
   return { key: positionKey(runId, seq), row };
+}
+
+/** Many rows in one statement. */
+function inserts(sharing: Sharing, { runs, checkpoints, waiters, buffered }: Statements) {
+  const keyed = (label: string, write: (sql: Sql, rows: Param[][]) => Promise<void>) =>
+    sharing.grouped<KeyedRow, undefined>({
+      run: (items) => none(sharing.call(label, 'repeatable', (sql) => write(sql, inKeyOrder(items)))),
+      key: ({ key }) => key,
+      size: ({ row }) => characters(row),
+    });
+  return {
+    saveCheckpoint: keyed('saveCheckpoint', (sql, rows) => checkpoints.save(sql, rows)),
+    createRun: keyed('createRun', (sql, rows) => runs.create(sql, rows)),
+    putSignalWaiter: keyed('putSignalWaiter', (sql, rows) => waiters.put(sql, rows)),
+    bufferSignal: sharing.grouped<readonly Param[], undefined>({
+      run: (rows) => none(sharing.call('bufferSignal', 'once', (sql) => buffered.append(sql, rows))),
+      size: characters,
+    }),
+  };
+}
+
+/** Many keys in one statement, each row to one caller. */
+function takes(sharing: Sharing, { waiters, buffered }: Statements) {
+  return {
+    takeSignalWaiter: sharing.grouped({
+      run: (tokens: readonly string[]) => sharing.call('takeSignalWaiter', 'once', (sql) => waiters.take(sql, tokens)),
+      key: (token) => token,
+      size: (token) => token.length,
+    }),
+    /** `'present'`: something is buffered that the caller takes by itself; what was chosen for it went to somebody else. */
+    takeBufferedSignal: sharing.grouped({
+      run: (tokens: readonly string[]) => takeBuffered(sharing, buffered, tokens),
+      size: (token) => token.length,
+    }),
+  };
+}
+
+/** Many keys in one statement, each caller with objects of its own. */
+function reads(sharing: Sharing, { runs, checkpoints }: Statements) {
+  return {
+    getRun: sharing.grouped({
+      run: (ids: readonly string[]) => sharing.call('getRun', 'repeatable', (sql) => runs.get(sql, ids)),
+      size: (id) => id.length,
+    }),
+    getCheckpoint: sharing.grouped({
+      run: (positions: readonly Position[]) =>
+        sharing.call('getCheckpoint', 'repeatable', (sql) => checkpoints.get(sql, positions)),
+      size: ({ runId }) => runId.length,
+    }),
+    listCheckpoints: sharing.grouped({
+      run: (ids: readonly string[]) =>
+        sharing.call('listCheckpoints', 'repeatable', (sql) => checkpoints.list(sql, ids)),
+      size: (id) => id.length,
+    }),
+  };
+}
+
+/**
+ * Updates of one run each. They share a transaction where one writer has the whole database in any case. Elsewhere they wait
+ * for row locks that others may hold on one run, and a group would wait for all its runs: a renewal that comes late costs a
+ * lease, and a lease a second execution. A release is late for nobody but its own run's next owner, so releases do share.
+ */
+function changes(sharing: Sharing, { runs, leases }: Statements) {
+  const update: Work<RunChange, boolean> = (sql, change) => runs.update(sql, change);
+  return {
+    releaseRunLock: sharing.grouped<string, undefined>({
+      run: (ids) => none(sharing.call('releaseRunLock', 'repeatable', (sql) => leases.release(sql, [...ids].sort()))),
+      key: (id) => id,
+      size: (id) => id.length,
+    }),
+    /** False when there is no such run. Changes of one run follow each other in the order they were submitted. */
+    updateRun: sharing.ordered<RunChange, boolean>({
+      run: async (items) => {
+        const [first, second] = items as readonly [RunChange, RunChange?];
+        if (second ?? first.attributes) return sharing.inTurn('updateRun', 'repeatable', items, update);
+        return [await sharing.call('updateRun', 'repeatable', (sql) => update(sql, first))];
+      },
+      key: ({ runId }) => runId,
+      size: ({ params }) => characters(params),
+    }),
+    tryLockRun: leasing(sharing, 'tryLockRun', 'once', (sql, claim) => leases.acquire(sql, claim)),
+    renewRunLock: leasing(sharing, 'renewRunLock', 'repeatable', (sql, renewal) => leases.renew(sql, renewal)),
+  };
+}
+
+function leasing(sharing: Sharing, label: string, repeat: Repeat, work: Work<LeaseChange, boolean>) {
+  const alone = (change: LeaseChange) => sharing.call(label, repeat, (sql) => work(sql, change));
+  if (!sharing.oneWriter) return alone;
+  const shared = sharing.ordered<LeaseChange, boolean>({
+    run: async (items) => {
+      const [first, second] = items as readonly [LeaseChange, LeaseChange?];
+      return second ? sharing.inTurn(label, repeat, items, work) : [await alone(first)];
+    },
+    key: ({ runId }) => runId,
+    size: ({ params }) => characters(params),
+  });
+  return (change: LeaseChange) => shared.submit(change);
+}
+
+/** Alone: one statement. Together: look for all, then remove what was found; one statement too when nothing is there. */
+async function takeBuffered(
+  sharing: Sharing,
+  buffered: BufferedSignals,
+  tokens: readonly string[],
+): Promise<(Taken | null | 'present')[]> {
+  const label = 'takeBufferedSignal';
+  const [first, second] = tokens as readonly [string, string?];
+  if (second === undefined) return [await sharing.call(label, 'once', (sql) => buffered.takeOldest(sql, first))];
+  const ids = await sharing.call(label, 'repeatable', (sql) => buffered.oldestOf(sql, tokens));
+  const found = [...new Set(ids.filter((id) => id !== undefined))].sort((a, b) => a - b);
+  const remove = async (sql: Sql) => (sql.dialect.returning ? buffered.remove(sql, found) : []);
+  const removed = found.length === 0 ? [] : await sharing.call(label, 'once', remove);
+  const taken = new Map(found.map((id, n) => [id, removed[n]]));
+  return ids.map((id) => {
+    if (id === undefined) return null;
+    const mine = taken.get(id);
+    // Of several callers for one token the first receives it.
+    taken.delete(id);
+    return mine ?? 'present';
+  });
 }
 
 /** Rows in key order: writers that take row locks in one order do not deadlock. */
@@ -140,11 +165,6 @@ function inKeyOrder(items: readonly KeyedRow[]): Param[][] {
 
 function characters(row: readonly Param[]): number {
   return row.reduce<number>((total, param) => total + (typeof param === 'string' ? param.length : 8), 0);
-}
-
-/** What a transient failure or a lost connection did to a group it would do to each half. */
-function isOneRowsFault(error: unknown): boolean {
-  return error instanceof DurableDatabaseError && !error.transient;
 }
 
 /** Calls without a result resolve to nothing. */

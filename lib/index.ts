@@ -27,7 +27,6 @@ export {
   DurableStoreError,
   DurableTransactionError,
 } from './errors';
-export type { GroupCommitOptions } from './groups';
 export {
   type DurableSchemaPlan,
   type DurableSchemaReport,
@@ -36,6 +35,7 @@ export {
   planMikroOrmDurableSchema,
 } from './schema';
 export type { OrmLike, RetryOptions } from './session';
+export type { GroupCommitOptions } from './sharing';
 export { MikroOrmStateStore, type MikroOrmStateStoreOptions } from './store';
 export type {
   AttributeFilter,

@@ -6,6 +6,12 @@ import type { Tables } from './tables';
 import { perCount, repeated } from './texts';
 import { UNLOCKABLE_STATUSES } from './types';
 
+/** A claim on a run's lease or its renewal, checked. */
+export interface LeaseChange {
+  readonly runId: string;
+  readonly params: readonly Param[];
+}
+
 /** Statements on the two lease columns of a run: each one conditional update by primary key. */
 export class Leases {
   private readonly acquireText: string;
@@ -32,22 +38,25 @@ export class Leases {
     this.heldText = `select 1 from ${runs.name} where ${until} = ? and ${id} = ? and ${by} = ?${confined}`;
   }
 
-  /** Take the lease of an unfinished run that nobody holds at `nowMs`. */
-  async acquire(sql: Sql, runId: string, owner: string, untilMs: number, nowMs: number): Promise<boolean> {
+  /** Check a claim on a lease and turn it into its parameters. */
+  claim(runId: string, owner: string, untilMs: number, nowMs: number): LeaseChange {
     checkText(owner, 'lease owner', WIDTHS.short);
-    const hit = await sql.affected(this.acquireText, [
-      owner,
-      this.instant(untilMs, 'leaseUntilMs'),
-      runId,
-      this.present(nowMs),
-      ...this.scope.runs().params,
-    ]);
-    return hit === 1;
+    const until = this.instant(untilMs, 'leaseUntilMs');
+    return { runId, params: [owner, until, runId, this.present(nowMs), ...this.scope.runs().params] };
   }
 
-  /** Extend the lease `owner` still holds, expired or not. */
-  async renew(sql: Sql, runId: string, owner: string, untilMs: number): Promise<boolean> {
-    const params = [this.instant(untilMs, 'leaseUntilMs'), runId, owner, ...this.scope.runs().params];
+  /** Take the lease of an unfinished run that nobody holds at the claim's present. */
+  async acquire(sql: Sql, { params }: LeaseChange): Promise<boolean> {
+    return (await sql.affected(this.acquireText, params)) === 1;
+  }
+
+  /** Check a renewal and turn it into its parameters. */
+  renewal(runId: string, owner: string, untilMs: number): LeaseChange {
+    return { runId, params: [this.instant(untilMs, 'leaseUntilMs'), runId, owner, ...this.scope.runs().params] };
+  }
+
+  /** Extend the lease its owner still holds, expired or not. */
+  async renew(sql: Sql, { params }: LeaseChange): Promise<boolean> {
     if ((await sql.affected(this.renewText, params)) === 1) return true;
     // A server that counts changed rows reports none when the lease already ends at that time.
     return sql.dialect.countsChangedRows && (await sql.rows(this.heldText, params)).length === 1;

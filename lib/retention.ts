@@ -1,9 +1,9 @@
+import type { BufferedSignals } from './buffered-signals';
 import { durationMs } from './duration';
 import { checkCount, checkEpochMs } from './limits';
 import type { Runs } from './runs';
 import type { Condition, Scope } from './scope';
 import type { Param, Sql } from './session';
-import type { Signals } from './signals';
 import type { Tables } from './tables';
 import { type RetentionPolicy, type RunStatus, TERMINAL_STATUSES } from './types';
 
@@ -22,7 +22,7 @@ export class Retention {
     private readonly tables: Tables,
     private readonly scope: Scope,
     private readonly runs: Runs,
-    private readonly signals: Signals,
+    private readonly buffered: BufferedSignals,
   ) {}
 
   /**
@@ -48,7 +48,7 @@ export class Retention {
       [...ids, ...again.params],
     );
     await this.runs.deleteOwned(sql, ids);
-    if (dropCompletions) await this.signals.dropCompletions(sql, ids);
+    if (dropCompletions) await this.buffered.dropCompletions(sql, ids);
     return deleted;
   }
 

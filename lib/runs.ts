@@ -1,5 +1,5 @@
+import type { RunAttributeRow } from '../schemas/run-attribute';
 import { Attributes } from './attributes';
-import { DurableRunNotFoundError } from './errors';
 import { isDuplicateKey } from './failures';
 import { attributeRows, patchParams, runParams, toRun } from './rows';
 import type { Scope } from './scope';
@@ -7,6 +7,14 @@ import type { Param, Sql } from './session';
 import type { Tables } from './tables';
 import { perCount, repeated } from './texts';
 import type { WorkflowRun } from './types';
+
+/** A patch of a run, checked: columns and their parameters, and the attribute rows where it names them. */
+export interface RunChange {
+  readonly runId: string;
+  readonly columns: readonly string[];
+  readonly params: readonly Param[];
+  readonly attributes: readonly RunAttributeRow[] | undefined;
+}
 
 /** Statements that create, read, change and delete one run. */
 export class Runs {
@@ -67,26 +75,32 @@ export class Runs {
     });
   }
 
+  /** Check a patch and turn it into what it changes. */
+  change(runId: string, patch: Partial<WorkflowRun>): RunChange {
+    const { columns, params } = patchParams(this.tables.runs, patch);
+    const attributes = Object.hasOwn(patch, 'searchAttributes')
+      ? attributeRows(runId, patch.searchAttributes)
+      : undefined;
+    return { runId, columns, params, attributes };
+  }
+
   /**
-   * Set the patched columns and, when the patch names them, the attribute rows. The update takes the run's row lock, so
-   * attribute rewrites of one run follow each other. With attributes it needs a transaction.
+   * Set the patched columns and, when the patch names them, the attribute rows; false when there is no such run. The update
+   * takes the run's row lock, so attribute rewrites of one run follow each other. With attributes it needs a transaction.
    */
-  async update(sql: Sql, runId: string, patch: Partial<WorkflowRun>): Promise<void> {
+  async update(sql: Sql, { runId, columns, params, attributes }: RunChange): Promise<boolean> {
     const { runs } = this.tables;
-    const { columns, params } = patchParams(runs, patch);
     const scope = this.scope.runs();
-    if (columns.length === 0) return this.assertExists(sql, runId);
+    if (columns.length === 0) return this.exists(sql, runId);
     const text = `update ${runs.name} set ${columns.map((column) => `${column} = ?`).join(', ')} where ${this.byId}${scope.text}`;
     const values = [...params, runId, ...scope.params];
     if ((await sql.affected(text, values)) === 0) {
-      if (!sql.dialect.countsChangedRows) throw new DurableRunNotFoundError(runId);
-      await this.assertExists(sql, runId);
+      if (!sql.dialect.countsChangedRows || !(await this.exists(sql, runId))) return false;
       // It may have come since, and then the patch is still to be made.
       await sql.run(text, values);
     }
-    if (Object.hasOwn(patch, 'searchAttributes')) {
-      await this.attributes.replace(sql, runId, attributeRows(runId, patch.searchAttributes));
-    }
+    if (attributes) await this.attributes.replace(sql, runId, attributes);
+    return true;
   }
 
   /** Delete a run and all rows that belong to it. Needs a transaction. */
@@ -126,13 +140,13 @@ export class Runs {
     }
   }
 
-  private async assertExists(sql: Sql, runId: string): Promise<void> {
+  private async exists(sql: Sql, runId: string): Promise<boolean> {
     const { runs } = this.tables;
     const scope = this.scope.runs();
     const found = await sql.rows(`select 1 from ${runs.name} where ${this.byId}${scope.text}`, [
       runId,
       ...scope.params,
     ]);
-    if (found.length === 0) throw new DurableRunNotFoundError(runId);
+    return found.length > 0;
   }
 }

@@ -25,7 +25,7 @@ export interface Sql {
 
 /** How often and how long a call is tried before its error is thrown. */
 export interface RetryOptions {
-  /** Tries in all; default 10. */
+  /** Tries in all; default: as many as `forMs` allows. */
   attempts?: number;
   /** No further try begins after this many milliseconds; default 30,000. */
   forMs?: number;
@@ -63,6 +63,7 @@ export class Session {
   private asked: Promise<Dialect> | undefined;
   private readonly base: Dialect;
   private readonly underWay = new InFlight();
+  private shared: SqlEntityManager | undefined;
 
   constructor(
     private readonly em: EntityManager,
@@ -80,9 +81,14 @@ export class Session {
     return session;
   }
 
+  /** Whether writes wait for each other in any case; see {@link Dialect.oneWriter}. */
+  get oneWriter(): boolean {
+    return this.base.oneWriter;
+  }
+
   /** One statement, or several that need no common transaction. */
   async call<T>(label: string, repeat: Repeat, work: (sql: Sql) => Promise<T>): Promise<T> {
-    return this.persist(label, repeat, async (dialect) => work(this.statements(label, this.fork(), dialect)));
+    return this.persist(label, repeat, async (dialect) => work(this.statements(label, this.outside(), dialect)));
   }
 
   /** Statements that take effect together or not at all. `work` may run more than once. */
@@ -147,11 +153,23 @@ export class Session {
   }
 
   private async ask(probe: string): Promise<Dialect> {
-    const facts = await this.fork().execute<Record<keyof ServerFacts, unknown>[]>(probe, [], 'all', { label: 'probe' });
+    const facts = await this.outside().execute<Record<keyof ServerFacts, unknown>[]>(probe, [], 'all', {
+      label: 'probe',
+    });
     return withServer(this.base, {
       version: String(facts[0]?.version),
       sqlMode: String(facts[0]?.sqlMode),
     });
+  }
+
+  /**
+   * The EntityManager of statements that stand by themselves. It is in no transaction and holds no state that they could
+   * leave behind, so that all of them share one: forking for each costs half as much again as a short statement on SQLite.
+   */
+  private outside(): SqlEntityManager {
+    if (this.joined) return this.fork();
+    this.shared ??= this.fork();
+    return this.shared;
   }
 
   private fork(): SqlEntityManager {
@@ -170,7 +188,7 @@ export class Session {
   }
 
   private async attempt<T>(label: string, repeat: Repeat, work: (dialect: Dialect) => Promise<T>): Promise<T> {
-    const { attempts = 10, forMs = 30_000 } = this.retry;
+    const { attempts = Number.POSITIVE_INFINITY, forMs = 30_000 } = this.retry;
     const until = performance.now() + forMs;
     for (let attempt = 1; ; attempt += 1) {
       try {

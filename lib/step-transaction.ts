@@ -19,7 +19,7 @@ export async function inTransaction<T>(
   em: EntityManager,
   tables: Tables,
   joins: boolean,
-  { attempts = 10, forMs = 30_000 }: RetryOptions,
+  { attempts = Number.POSITIVE_INFINITY, forMs = 30_000 }: RetryOptions,
   work: (em: EntityManager) => Promise<T>,
 ): Promise<T> {
   const dialect = dialectOf(em.getPlatform());

@@ -1,8 +1,9 @@
 import type { EntityManager } from '@mikro-orm/core';
+import { BufferedSignals } from './buffered-signals';
 import { Checkpoints } from './checkpoints';
-import { DurableTransactionError } from './errors';
+import { DurableRunNotFoundError, DurableTransactionError } from './errors';
 import { Events } from './events';
-import { checkpointRow, type GroupCommitOptions, Groups, groupBounds } from './groups';
+import { checkpointRow, type Groups, groupsOf } from './groups';
 import { InFlight } from './in-flight';
 import { Leases } from './leases';
 import { checkCount, checkInteger, checkText } from './limits';
@@ -12,7 +13,7 @@ import { Runs } from './runs';
 import { ensureMikroOrmDurableSchema } from './schema';
 import { Scope } from './scope';
 import { type OrmLike, type RetryOptions, Session } from './session';
-import { Signals } from './signals';
+import { type GroupCommitOptions, Sharing } from './sharing';
 import { inTransaction } from './step-transaction';
 import { type Tables, tablesOf } from './tables';
 import type {
@@ -27,6 +28,7 @@ import type {
   StoreTransaction,
   WorkflowRun,
 } from './types';
+import { Waiters } from './waiters';
 
 /** Settings of a {@link MikroOrmStateStore}; all have defaults. */
 export interface MikroOrmStateStoreOptions {
@@ -39,8 +41,9 @@ export interface MikroOrmStateStoreOptions {
   pruneCompletions?: boolean;
   /**
    * How concurrent calls share a statement: `saveCheckpoint`, `createRun`, `bufferSignal`, `releaseRunLock`,
-   * `putSignalWaiter`, `takeSignalWaiter`, `takeBufferedSignal`, `getRun` and `getCheckpoint` gather while one of their
-   * kind is under way. `false`: never.
+   * `putSignalWaiter`, `takeSignalWaiter`, `takeBufferedSignal`, `getRun`, `getCheckpoint` and `listCheckpoints` gather
+   * while one of their kind is under way; on SQLite `updateRun`, `tryLockRun` and `renewRunLock` share a transaction.
+   * `false`: never.
    */
   groupCommit?: GroupCommitOptions | false;
   /** The longest `releaseRunLock` waits for this store's calls of the same run, in milliseconds. Default 5,000. */
@@ -59,7 +62,8 @@ export class MikroOrmStateStore implements StateStore {
   private readonly tables: Tables;
   private readonly runs: Runs;
   private readonly checkpoints: Checkpoints;
-  private readonly signals: Signals;
+  private readonly waiters: Waiters;
+  private readonly buffered: BufferedSignals;
   private readonly events: Events;
   private readonly leases: Leases;
   private readonly listings: Listings;
@@ -90,15 +94,16 @@ export class MikroOrmStateStore implements StateStore {
     const scope = new Scope(this.tables, this.namespace);
     this.runs = new Runs(this.tables, scope);
     this.checkpoints = new Checkpoints(this.tables, scope);
-    this.signals = new Signals(this.tables, scope);
+    this.waiters = new Waiters(this.tables, scope);
+    this.buffered = new BufferedSignals(this.tables);
     this.events = new Events(this.tables);
     this.leases = new Leases(this.tables, scope);
     this.listings = new Listings(this.tables, scope);
-    this.retention = new Retention(this.tables, scope, this.runs, this.signals);
+    this.retention = new Retention(this.tables, scope, this.runs, this.buffered);
     // Inside the caller's transaction every call is its own: its failure belongs to nobody else.
-    const bounds = groupBounds(this.joined ? false : (options.groupCommit ?? {}));
-    const { runs, checkpoints, signals, leases } = this;
-    this.groups = new Groups(this.session, { runs, checkpoints, signals, leases }, bounds);
+    const sharing = new Sharing(this.session, this.joined ? false : (options.groupCommit ?? {}));
+    const { runs, checkpoints, waiters, buffered, leases } = this;
+    this.groups = groupsOf(sharing, { runs, checkpoints, waiters, buffered, leases });
   }
 
   /** Add what is missing of the five tables. Idempotent and safe from many processes; see {@link ensureMikroOrmDurableSchema}. */
@@ -147,16 +152,15 @@ export class MikroOrmStateStore implements StateStore {
 
   /**
    * Set the keys present in `patch`, `undefined` clearing a field; everything else stays. Attributes change atomically
-   * with the run.
+   * with the run. Patches of one run through one store are made in the order of the calls.
    *
    * @throws DurableRunNotFoundError
    */
   async updateRun(runId: string, patch: Partial<WorkflowRun>): Promise<void> {
     checkText(runId, 'runId');
-    const run = Object.hasOwn(patch, 'searchAttributes') ? 'transaction' : 'call';
-    await this.inFlight.track(runId, () =>
-      this.session[run]('updateRun', 'repeatable', (sql) => this.runs.update(sql, runId, patch)),
-    );
+    const change = this.runs.change(runId, patch);
+    const found = await this.inFlight.track(runId, () => this.groups.updateRun.submit(change));
+    if (!found) throw new DurableRunNotFoundError(runId);
   }
 
   async getRun(runId: string): Promise<WorkflowRun | null> {
@@ -203,7 +207,7 @@ export class MikroOrmStateStore implements StateStore {
   /** All checkpoints of a run in `seq` order. */
   async listCheckpoints(runId: string): Promise<StepCheckpoint[]> {
     checkText(runId, 'runId');
-    return this.session.call('listCheckpoints', 'repeatable', (sql) => this.checkpoints.list(sql, runId));
+    return this.groups.listCheckpoints.submit(runId);
   }
 
   /** The checkpoint of exactly this name with the highest `seq`. */
@@ -245,9 +249,7 @@ export class MikroOrmStateStore implements StateStore {
    */
   async tryLockRun(runId: string, owner: string, leaseUntilMs: number, nowMs: number): Promise<boolean> {
     checkText(runId, 'runId');
-    return this.session.call('tryLockRun', 'once', (sql) =>
-      this.leases.acquire(sql, runId, owner, leaseUntilMs, nowMs),
-    );
+    return this.groups.tryLockRun(this.leases.claim(runId, owner, leaseUntilMs, nowMs));
   }
 
   /** Free the lease, whoever holds it, once this store's own calls for the run have settled (bounded). */
@@ -261,17 +263,16 @@ export class MikroOrmStateStore implements StateStore {
   async renewRunLock(runId: string, owner: string, leaseUntilMs: number): Promise<boolean> {
     checkText(runId, 'runId');
     checkText(owner, 'lease owner');
-    return this.inFlight.track(runId, () =>
-      this.session.call('renewRunLock', 'repeatable', (sql) => this.leases.renew(sql, runId, owner, leaseUntilMs)),
-    );
+    const renewal = this.leases.renewal(runId, owner, leaseUntilMs);
+    return this.inFlight.track(runId, () => this.groups.renewRunLock(renewal));
   }
 
   /** Make `waiter` the one its token wakes, in place of any other. */
   async putSignalWaiter(waiter: SignalWaiter): Promise<void> {
     const { token, runId } = waiter;
-    const row = this.signals.putParams(waiter);
+    const row = this.waiters.params(waiter);
     if (this.namespace === undefined) await this.groups.putSignalWaiter.submit({ key: token, row });
-    else await this.session.call('putSignalWaiter', 'repeatable', (sql) => this.signals.putConfined(sql, runId, row));
+    else await this.session.call('putSignalWaiter', 'repeatable', (sql) => this.waiters.putConfined(sql, runId, row));
   }
 
   /** Remove the waiter on `token` and return it, or null. Of any number of callers exactly one receives it. */
@@ -279,12 +280,12 @@ export class MikroOrmStateStore implements StateStore {
     checkText(token, 'token');
     const { returning } = await this.session.dialect('takeSignalWaiter');
     if (returning) return this.groups.takeSignalWaiter.submit(token);
-    return this.session.call('takeSignalWaiter', 'once', (sql) => this.signals.takeWaiterByCount(sql, token));
+    return this.session.call('takeSignalWaiter', 'once', (sql) => this.waiters.takeByCount(sql, token));
   }
 
   /** Waiters whose token literally begins with `prefix` (`''`: all), by run, furthest step first. */
   async listSignalWaiters(prefix: string): Promise<SignalWaiter[]> {
-    return this.session.call('listSignalWaiters', 'repeatable', (sql) => this.signals.listWaiters(sql, prefix));
+    return this.session.call('listSignalWaiters', 'repeatable', (sql) => this.waiters.list(sql, prefix));
   }
 
   /** Remove exactly this waiter; silent when token, run or step differ. */
@@ -292,12 +293,12 @@ export class MikroOrmStateStore implements StateStore {
     checkText(waiter.token, 'waiter.token');
     checkText(waiter.runId, 'waiter.runId');
     checkInteger(waiter.seq, 'waiter.seq');
-    await this.session.call('removeSignalWaiter', 'repeatable', (sql) => this.signals.removeWaiter(sql, waiter));
+    await this.session.call('removeSignalWaiter', 'repeatable', (sql) => this.waiters.remove(sql, waiter));
   }
 
   /** Append a signal for whoever waits on `token` next. */
   async bufferSignal(token: string, payload: unknown): Promise<void> {
-    await this.groups.bufferSignal.submit(this.signals.bufferParams(token, payload));
+    await this.groups.bufferSignal.submit(this.buffered.params(token, payload));
   }
 
   /** Remove the oldest buffered signal of `token` and return it; null only when there was none. Each goes to one caller. */
@@ -305,7 +306,7 @@ export class MikroOrmStateStore implements StateStore {
     checkText(token, 'token');
     const outcome = await this.groups.takeBufferedSignal.submit(token);
     if (outcome !== 'present') return outcome;
-    return this.session.call('takeBufferedSignal', 'once', (sql) => this.signals.takeBuffered(sql, token));
+    return this.session.call('takeBufferedSignal', 'once', (sql) => this.buffered.takeOldest(sql, token));
   }
 
   /** Keep a published event until a waiter claims it. */

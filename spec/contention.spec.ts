@@ -22,12 +22,14 @@ afterEach(() => Promise.all(begun.splice(0).map((transaction) => transaction.rol
 eachDatabase(SERVERS, (kind) => {
   const log = new QueryLog();
   let db: TestDatabase;
+  let orm: MikroORM;
   let other: MikroORM;
   let store: MikroOrmStateStore;
 
   beforeAll(async () => {
     db = await TestDatabase.create(kind);
-    store = new MikroOrmStateStore(await db.openReady(log.options));
+    orm = await db.openReady(log.options);
+    store = new MikroOrmStateStore(orm);
     other = await db.open();
     await store.getRun('none');
   });
@@ -42,7 +44,8 @@ eachDatabase(SERVERS, (kind) => {
   it('updates of different fields of one run all survive, though each waited for the other', async () => {
     const id = await stored();
     const competitor = await holding(other, "update durable_workflow_runs set origin = 'competitor' where id = ?", id);
-    const updates = [store.updateRun(id, { output: { n: 1 } }), store.updateRun(id, { wakeAt: 5000 })];
+    const rival = new MikroOrmStateStore(orm);
+    const updates = [store.updateRun(id, { output: { n: 1 } }), rival.updateRun(id, { wakeAt: 5000 })];
     await untilBlocked(kind, other, 2);
     await competitor.commit();
     await Promise.all(updates);
@@ -120,7 +123,9 @@ eachDatabase(SERVERS, (kind) => {
   it('rewrites of the attributes of one run follow each other', async () => {
     const id = await stored();
     const competitor = await holding(other, 'select id from durable_workflow_runs where id = ? for update', id);
-    const rewrites = [1, 2, 3, 4].map((n) => store.updateRun(id, { searchAttributes: { [`only${n}`]: n } }));
+    const rewrites = [1, 2, 3, 4].map((n) =>
+      new MikroOrmStateStore(orm).updateRun(id, { searchAttributes: { [`only${n}`]: n } }),
+    );
     await untilBlocked(kind, other, 4);
     await competitor.commit();
     await Promise.all(rewrites);

@@ -138,6 +138,22 @@ eachDatabase([...KINDS, MYSQL_WITHOUT_RETURNING], (kind) => {
     expect([...labels]).toEqual([name]);
   });
 
+  it('calls of one tick share statements', async () => {
+    const tokens = Array.from({ length: 20 }, () => freshId('t'));
+    const runIds = tokens.map(() => freshId());
+    const { store } = world;
+    const sent = async (calls: readonly Promise<unknown>[]) => (await statements(() => Promise.all(calls))).verbs;
+    expect(await sent(runIds.map((id) => store.createRun(aRun({ id }))))).toEqual(['insert']);
+    expect(await sent(tokens.map((token) => store.bufferSignal(token, 1)))).toEqual(['insert']);
+    expect(await sent(runIds.map((runId) => store.saveCheckpoint(aCheckpoint({ runId }))))).toEqual(['insert']);
+    expect(await sent(runIds.map((id) => store.listCheckpoints(id)))).toEqual(['select']);
+    expect(await sent(tokens.map((token) => store.takeBufferedSignal(`none-${token}`)))).toHaveLength(1);
+    const taken = await sent(tokens.map((token) => store.takeBufferedSignal(token)));
+    expect(taken).toHaveLength(kind === MYSQL_WITHOUT_RETURNING ? 1 + 2 * tokens.length : 2);
+    const patched = await sent(runIds.map((id) => store.updateRun(id, { output: 1 })));
+    expect(patched).toHaveLength(runIds.length + (kind.family === 'sqlite' ? 2 : 0));
+  });
+
   it('renewRunLock looks again before it gives a lease up where rows may count as changed only', async () => {
     const { verbs } = await statements((store) => store.renewRunLock(run.id, 'other', 3000));
     expect(verbs).toEqual(kind.family === 'mysql' ? ['update', 'select'] : ['update']);

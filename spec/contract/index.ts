@@ -20,6 +20,7 @@ import { runQueries } from './run-queries';
 import { runs } from './runs';
 import { scans } from './scans';
 import { scope } from './scope';
+import { sharedStatements } from './shared-statements';
 import { needs, type Subject } from './subject';
 import { tags } from './tags';
 import { transactions } from './transactions';
@@ -50,6 +51,7 @@ const CONCERNS = [
   scope,
   hostTransactions,
   changedRows,
+  sharedStatements,
   concurrentTakes,
   concurrentWrites,
 ];

@@ -1,0 +1,129 @@
+import { checkSignalToken } from './events';
+import { payloadText } from './limits';
+import { retake } from './retake';
+import type { Param, Row, Sql } from './session';
+import type { Tables } from './tables';
+import { perCount, repeated } from './texts';
+
+/** What a taker of a signal receives. */
+export interface Taken {
+  readonly payload: unknown;
+}
+
+/** Statements on buffered signals: rows of the signal buffer that have no event id. */
+export class BufferedSignals {
+  private readonly appendText: (count: number) => string;
+  private readonly removeText: (count: number) => string;
+
+  constructor(private readonly tables: Tables) {
+    const { buffer } = tables;
+    const append = `insert into ${buffer.name} (${buffer.column('token')}, ${buffer.column('payload')}) values `;
+    this.appendText = perCount((count) => append + repeated('(?, ?)', count));
+    const remove = `delete from ${buffer.name} where ${buffer.column('id')} in `;
+    this.removeText = perCount((count) => `${remove}(${repeated('?', count)}) returning ${buffer.selection}`);
+  }
+
+  /** Check a signal and turn it into the parameters of its row. */
+  params(token: string, payload: unknown): Param[] {
+    checkSignalToken(token, 'signal.token');
+    return [token, payloadText(payload, 'signal.payload')];
+  }
+
+  /** Append signals, in order, for whoever waits on their tokens next. */
+  async append(sql: Sql, rows: readonly (readonly Param[])[]): Promise<void> {
+    await sql.run(this.appendText(rows.length), rows.flat());
+  }
+
+  /** Remove the oldest buffered signal of `token` and return its payload; null only when there was none. */
+  async takeOldest(sql: Sql, token: string): Promise<Taken | null> {
+    const { buffer } = this.tables;
+    switch (sql.dialect.takeOldest) {
+      case 'delete-limit': {
+        const [row] = await sql.rows(`delete ${this.oldest()} returning ${buffer.selection}`, [token]);
+        return row ? this.taken(row) : null;
+      }
+      case 'delete-subquery': {
+        const id = buffer.column('id');
+        const text = `delete from ${buffer.name} where ${id} = (select ${id} ${this.oldest()}) returning ${buffer.selection}`;
+        const [row] = await sql.rows(text, [token]);
+        return row ? this.taken(row) : null;
+      }
+      case 'delete-locked':
+        return retake(async () => {
+          const [row] = await sql.rows(this.takeLocked(), [token, token]);
+          if (!row) return null;
+          return row.taken ? this.taken(row) : 'contended';
+        });
+      case 'select-delete':
+        return retake(async () => {
+          const [row] = await sql.rows(`select ${buffer.selection} ${this.oldest()}`, [token]);
+          if (!row) return null;
+          const mine = await sql.affected(`delete from ${buffer.name} where ${buffer.column('id')} = ?`, [
+            row.id as Param,
+          ]);
+          return mine === 1 ? this.taken(row) : 'contended';
+        });
+    }
+  }
+
+  /** The ids of the oldest signals of different tokens, left in place; `undefined` where nothing is buffered. */
+  async oldestOf(sql: Sql, tokens: readonly string[]): Promise<(number | undefined)[]> {
+    const rows = await sql.rows(
+      sql.dialect.askEach(tokens.length, (token) => this.oldestId(token)),
+      tokens,
+    );
+    const ids = new Map(rows.map(({ n, answer }) => [Number(n), answer]));
+    return tokens.map((_, n) => (ids.get(n) === null ? undefined : Number(ids.get(n))));
+  }
+
+  /** Remove the signals of these ids and return them; `undefined` where somebody else was first. */
+  async remove(sql: Sql, ids: readonly number[]): Promise<(Taken | undefined)[]> {
+    const rows = await sql.rows(this.removeText(ids.length), ids);
+    const taken = new Map(rows.map((row) => [Number(row.id), this.taken(row)]));
+    return ids.map((id) => taken.get(id));
+  }
+
+  /** Drop the completions that `runIds` left for parents that never asked. */
+  async dropCompletions(sql: Sql, runIds: readonly string[]): Promise<void> {
+    const { buffer } = this.tables;
+    const tokens = runIds.map((runId) => `child:${runId}`);
+    await sql.run(
+      `delete from ${buffer.name} where ${buffer.column('token')} in (${tokens.map(() => '?').join(', ')}) ` +
+        `and ${buffer.column('publishedAt')} is null`,
+      tokens,
+    );
+  }
+
+  private taken({ payload }: Row): Taken {
+    return { payload: this.tables.buffer.decode({ payload }).payload };
+  }
+
+  private oldestId(token: string): string {
+    return `select ${this.tables.buffer.column('id')} ${this.oldest(token)}`;
+  }
+
+  private oldest(token = '?'): string {
+    const { buffer } = this.tables;
+    // Events have a publishing time, signals none: by it the index gives them in order of arrival. Asking for the absence
+    // of the event id instead, or as well, has SQLite walk that column's unique index through every signal there is.
+    return (
+      `from ${buffer.name} where ${buffer.column('token')} = ${token} and ${buffer.column('publishedAt')} is null ` +
+      `order by ${buffer.column('id')} limit 1`
+    );
+  }
+
+  /**
+   * PostgreSQL: lock the oldest row, then delete it. When a competitor deletes it first the lock finds nothing, though
+   * rows may have come since; the second branch tells that from an empty queue within the same round trip.
+   */
+  private takeLocked(): string {
+    const { buffer } = this.tables;
+    const id = buffer.column('id');
+    return (
+      `with oldest as (select ${id} ${this.oldest()} for update), ` +
+      `gone as (delete from ${buffer.name} where ${id} in (select ${id} from oldest) returning ${buffer.selection}) ` +
+      `select "payload", true as taken from gone union all ` +
+      `select null, false where not exists (select 1 from gone) and exists (select 1 ${this.oldest()})`
+    );
+  }
+}

@@ -1,0 +1,93 @@
+import { DurableDatabaseError } from './errors';
+import { type GroupBounds, GroupCommit, type Grouping } from './group-commit';
+import type { Repeat, Session, Sql } from './session';
+
+/** How concurrent calls of one kind may share a statement. */
+export interface GroupCommitOptions {
+  /** Statements of one kind under way at once; default 1. */
+  lanes?: number;
+  /** Rows in one statement; default 128. */
+  maxRows?: number;
+  /** Text in one statement, in characters of its parameters; default 512 × 1024. A larger row goes alone. */
+  maxCharacters?: number;
+}
+
+const DEFAULTS: GroupBounds = { lanes: 1, maxItems: 128, maxSize: 512 * 1024, patienceMs: 100 };
+
+/** Every call a statement of its own, at once; calls of one key still follow each other. */
+const ALONE: GroupBounds = { ...DEFAULTS, lanes: Number.POSITIVE_INFINITY, maxItems: 1, maxSize: 0 };
+
+/** What a call does for one item. */
+export type Work<Item, Result> = (sql: Sql, item: Item) => Promise<Result>;
+
+type Shared<Item, Result> = Omit<Grouping<Item, Result>, 'admit' | 'divisible'>;
+
+/** The ways in which calls of one store go to the database together. */
+export class Sharing {
+  private readonly bounds: GroupBounds;
+
+  /** @throws TypeError for a bound that is no positive whole number */
+  constructor(
+    private readonly session: Session,
+    options: GroupCommitOptions | false,
+  ) {
+    this.bounds = options === false ? ALONE : boundsOf(options);
+  }
+
+  /** Whether writes wait for each other in any case, so that none is later for sharing a transaction. */
+  get oneWriter(): boolean {
+    return this.session.oneWriter;
+  }
+
+  /** One statement, or several that need no common transaction. */
+  call<T>(label: string, repeat: Repeat, work: (sql: Sql) => Promise<T>): Promise<T> {
+    return this.session.call(label, repeat, work);
+  }
+
+  /** One transaction in which the items follow each other. */
+  inTurn<Item, Result>(
+    label: string,
+    repeat: Repeat,
+    items: readonly Item[],
+    work: Work<Item, Result>,
+  ): Promise<Result[]> {
+    return this.session.transaction(label, repeat, async (sql) => {
+      const results: Result[] = [];
+      for (const item of items) results.push(await work(sql, item));
+      return results;
+    });
+  }
+
+  /** Calls that gather while others of their kind are under way. */
+  grouped<Item, Result>(shared: Shared<Item, Result>): GroupCommit<Item, Result> {
+    return this.within(this.bounds, shared);
+  }
+
+  /** Calls that share where there is one writer, and elsewhere only keep the order of their key. */
+  ordered<Item, Result>(shared: Shared<Item, Result>): GroupCommit<Item, Result> {
+    return this.within(this.oneWriter ? this.bounds : ALONE, shared);
+  }
+
+  private within<Item, Result>(bounds: GroupBounds, shared: Shared<Item, Result>): GroupCommit<Item, Result> {
+    const admit = () => this.session.assertNotBlocked();
+    return new GroupCommit<Item, Result>({ ...shared, admit, divisible: isOneRowsFault }, bounds);
+  }
+}
+
+function boundsOf(options: GroupCommitOptions): GroupBounds {
+  for (const [name, value] of Object.entries(options)) {
+    if (value === undefined || (Number.isInteger(value) && value > 0)) continue;
+    throw new TypeError(`groupCommit.${name} must be a whole number from 1, got ${String(value)}`);
+  }
+  return {
+    ...DEFAULTS,
+    lanes: options.lanes ?? DEFAULTS.lanes,
+    maxItems: options.maxRows ?? DEFAULTS.maxItems,
+    maxSize: options.maxCharacters ?? DEFAULTS.maxSize,
+  };
+}
+
+/** What a transient failure or a lost connection did to a group it would do to each half. */
+function isOneRowsFault(error: unknown): boolean {
+  return error instanceof DurableDatabaseError && !error.transient;
+}

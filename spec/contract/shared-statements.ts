@@ -1,0 +1,77 @@
+import type { StepCheckpoint, WorkflowRun } from '../../lib';
+import { aCheckpoint, aRun, freshId } from '../support/fixtures';
+import { groupNeeds, type Subject } from './subject';
+
+/** Calls that are made in one tick share what they can; what each is told must not show it. */
+export function sharedStatements(subject: Subject): void {
+  groupNeeds(subject, 'database')('calls of one tick', () => {
+    it('patch many runs, and the one that does not exist fails alone', async () => {
+      const runs = await stored(subject, 8);
+      const ids = [...runs.map(({ id }) => id), freshId('none')];
+      const patches = await Promise.allSettled(ids.map((id, n) => subject.store.updateRun(id, { output: n })));
+      expect(patches.map(({ status }) => status)).toEqual([...runs.map(() => 'fulfilled'), 'rejected']);
+      expect(patches.at(-1)).toMatchObject({ reason: { code: 'DURABLE_RUN_NOT_FOUND', runId: ids.at(-1) } });
+      for (const [n, { id }] of runs.entries()) expect((await subject.store.getRun(id))?.output).toBe(n);
+    });
+
+    it('patch one run in the order they were made', async () => {
+      const [run] = (await stored(subject, 1)) as [WorkflowRun];
+      await Promise.all([1, 2, 3, 4].map((output) => subject.store.updateRun(run.id, { output, priority: output })));
+      expect(await subject.store.getRun(run.id)).toMatchObject({ output: 4, priority: 4 });
+    });
+
+    it('refuse a patch before it is made, without its neighbours', async () => {
+      const [first, second] = (await stored(subject, 2)) as [WorkflowRun, WorkflowRun];
+      const [good, bad] = await Promise.allSettled([
+        subject.store.updateRun(first.id, { output: 'kept' }),
+        subject.store.updateRun(second.id, { priority: 0.5 }),
+      ]);
+      expect([good.status, bad.status]).toEqual(['fulfilled', 'rejected']);
+      expect((await subject.store.getRun(first.id))?.output).toBe('kept');
+    });
+
+    it('lease the runs that are free, and only those', async () => {
+      const free = await stored(subject, 4);
+      const held = await stored(subject, 4, { lockedBy: 'other', lockedUntil: 500 });
+      const ended = await stored(subject, 2, { status: 'completed' });
+      const runs = [...free, ...held, ...ended];
+      const won = await Promise.all(runs.map(({ id }) => subject.store.tryLockRun(id, 'me', 900, 100)));
+      expect(won).toEqual(runs.map((run) => free.includes(run)));
+      const renewed = await Promise.all(runs.map(({ id }) => subject.store.renewRunLock(id, 'me', 950)));
+      expect(renewed).toEqual(won);
+    });
+
+    it('list the checkpoints of each run to its caller, objects of their own', async () => {
+      const [one, two] = [freshId(), freshId()];
+      const places = [-1, 0, 1].flatMap((seq) => [one, two].map((runId) => ({ runId, seq })));
+      await Promise.all(places.map((place) => subject.store.saveCheckpoint(aCheckpoint({ ...place, output: {} }))));
+      const lists = await Promise.all([one, two, one, freshId('none')].map((id) => subject.store.listCheckpoints(id)));
+      const seen = lists.map((list) => list.map(({ runId, seq }) => ({ runId, seq })));
+      const of = (runId: string) => places.filter((place) => place.runId === runId);
+      expect(seen).toEqual([of(one), of(two), of(one), []]);
+      Object.assign(lists[0]?.[0] as StepCheckpoint, { name: 'changed' });
+      expect(lists[2]?.[0]?.name).toBe('charge');
+    });
+
+    it('take the oldest signal of many tokens, another for each caller, and null where there is none', async () => {
+      const [one, two] = [freshId('t'), freshId('t')];
+      for (const [token, payload] of [
+        [one, 'first'],
+        [two, null],
+        [one, 'second'],
+      ] as const) {
+        await subject.store.bufferSignal(token, payload);
+      }
+      const take = (token: string) => subject.store.takeBufferedSignal(token);
+      const [a, none, b, c, d] = await Promise.all([one, freshId('none'), one, two, one].map(take));
+      expect([a, b, d].map((signal) => signal?.payload).sort()).toEqual(['first', 'second', undefined]);
+      expect([c, none]).toEqual([{ payload: null }, null]);
+    });
+  });
+}
+
+async function stored({ store }: Subject, count: number, fields: Partial<WorkflowRun> = {}): Promise<WorkflowRun[]> {
+  const runs = Array.from({ length: count }, () => aRun(fields));
+  await Promise.all(runs.map((run) => store.createRun(run)));
+  return runs;
+}
