@@ -3,6 +3,7 @@ import { boot } from './measures/boot';
 import { engine } from './measures/engine';
 import { groups } from './measures/groups';
 import { latency } from './measures/latency';
+import { layers } from './measures/layers';
 import type { Context, Result } from './measures/measure';
 import { scale } from './measures/scale';
 import { settings } from './measures/settings';
@@ -17,6 +18,7 @@ import { availableSubjects } from './subjects';
 type Measure = (context: Context) => Promise<Result | Result[] | undefined>;
 
 const MEASURE: Record<MeasureName, Measure> = {
+  layers,
   latency,
   throughput,
   engine,

@@ -3,7 +3,17 @@ import { parseArgs } from 'node:util';
 export const DATABASES = ['sqlite', 'postgresql', 'mariadb'] as const;
 export type DatabaseName = (typeof DATABASES)[number];
 
-export const MEASURES = ['latency', 'throughput', 'engine', 'workers', 'groups', 'settings', 'boot', 'scale'] as const;
+export const MEASURES = [
+  'layers',
+  'latency',
+  'throughput',
+  'engine',
+  'workers',
+  'groups',
+  'settings',
+  'boot',
+  'scale',
+] as const;
 export type MeasureName = (typeof MEASURES)[number];
 
 /** What to measure and how thoroughly. */

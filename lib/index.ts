@@ -36,6 +36,7 @@ export {
 } from './schema';
 export type { OrmLike, RetryOptions } from './session';
 export type { GroupCommitOptions } from './sharing';
+export { type SqliteConfigOptions, sqliteConfig } from './sqlite-config';
 export { MikroOrmStateStore, type MikroOrmStateStoreOptions } from './store';
 export type {
   AttributeFilter,

@@ -150,6 +150,21 @@ eachDatabase(MYSQL, (kind) => {
     await db.drop();
   });
 
+  it.each(['ANSI_QUOTES', 'ANSI', 'TRADITIONAL'])('serves a connection in the sql_mode %s', async (mode) => {
+    const db = await TestDatabase.create(kind);
+    await db.ensureSchema();
+    const pool = { min: 0, max: 2, ...onConnect(`set session sql_mode = '${mode}'`) };
+    const orm = await db.open({ pool } as never);
+    const store = new MikroOrmStateStore(orm);
+    await store.ensureSchema();
+    await battery(store);
+    const run = aRun({ id: '"\'`\\', input: '"\'`\\', tags: ['"'] });
+    await store.createRun(run);
+    expect(await store.getRun(run.id)).toMatchObject(run);
+    expect(await store.listRuns({ tag: '"' })).toMatchObject([run]);
+    await db.drop();
+  });
+
   it('refuses a connection that takes backslashes literally, and says what to change', async () => {
     const db = await TestDatabase.create(kind);
     await db.ensureSchema();

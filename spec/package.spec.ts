@@ -28,6 +28,7 @@ const EXPORTS = [
   'durableSchemaSql',
   'ensureMikroOrmDurableSchema',
   'planMikroOrmDurableSchema',
+  'sqliteConfig',
 ];
 
 const SCHEMA_EXPORTS = EXPORTS.filter(

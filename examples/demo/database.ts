@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { MikroORM, Options } from '@mikro-orm/core';
 // An application imports from 'durable-store-mikro-orm'.
-import { durableManagedTables, ENTITIES } from '../../lib';
+import { durableManagedTables, ENTITIES, sqliteConfig } from '../../lib';
 import { SHOP_ENTITIES } from './shop';
 
 /** Where the demo keeps everything. */
@@ -37,7 +37,7 @@ export async function openDatabase(url: string, extra: Options = {}): Promise<Mi
     case 'sqlite':
     case 'file': {
       const { MikroORM } = await import('@mikro-orm/better-sqlite');
-      return MikroORM.init({ ...options, dbName: url.slice(scheme.length + 1), pool: { afterCreate: tuneSqlite } });
+      return MikroORM.init({ ...options, dbName: url.slice(scheme.length + 1), ...sqliteConfig() });
     }
     case 'postgres':
     case 'postgresql': {
@@ -52,16 +52,6 @@ export async function openDatabase(url: string, extra: Options = {}): Promise<Mi
     default:
       throw new TypeError(`DATABASE_URL: expected sqlite:<file>, postgresql://… or mysql://…, got ${scheme}:…`);
   }
-}
-
-/**
- * Several processes write to one SQLite file: readers must not block the writer (WAL), and a writer waits its turn.
- * This driver waits on the main thread, where it also holds up the renewal of leases: keep it well below a lease.
- */
-function tuneSqlite(connection: { pragma(text: string): void }, done: (error: unknown, connection: unknown) => void) {
-  connection.pragma('journal_mode = wal');
-  connection.pragma('busy_timeout = 1000');
-  done(null, connection);
 }
 
 function withoutPassword(url: string): string {
