@@ -1,4 +1,5 @@
 import type { Dialect } from './dialect';
+import { insertIfAbsent } from './insert';
 import { checkText } from './limits';
 import { startsWith } from './prefix';
 import { checkpointParams, toCheckpoint } from './rows';
@@ -58,6 +59,24 @@ export class Checkpoints {
   /** Write every column of checkpoints of different `(runId, seq)`, new or not. */
   async save(sql: Sql, rows: readonly Param[][]): Promise<void> {
     await sql.run(this.insert(rows.length) + this.conflict(sql), rows.flat());
+  }
+
+  /** Write a checkpoint where there is none, and true if so. Waits for a competitor that is about to. */
+  saveIfAbsent(sql: Sql, runId: string, row: readonly Param[]): Promise<boolean> {
+    const { checkpoints } = this.tables;
+    const guard = this.scope.newRow(runId);
+    const source = guard.text === '' ? `values (${this.values})` : `select ${this.values}${guard.text}`;
+    const keys = [checkpoints.column('runId'), checkpoints.column('seq')];
+    const insert = `insert into ${checkpoints.name} (${this.columns}) ${source}`;
+    return insertIfAbsent(sql, insert, keys, [...row, ...guard.params]);
+  }
+
+  /** The checkpoint as committed last, which may be younger than the transaction's own view: only a lock shows it. */
+  async getCommitted(sql: Sql, { runId, seq }: Position): Promise<StepCheckpoint | undefined> {
+    const { checkpoints } = this.tables;
+    const scope = this.scope.ownedRows(checkpoints);
+    const rows = await sql.rows(this.selectAt(1) + sql.dialect.forShare, [runId, seq, ...scope.params]);
+    return rows[0] && toCheckpoint(checkpoints.decode(rows[0]));
   }
 
   /** Write a checkpoint unless its run belongs to another namespace. */

@@ -36,6 +36,8 @@ export interface Dialect {
   askEach(count: number, ask: (parameter: string) => string): string;
   /** Suffix that locks the rows a select inside a transaction returns. */
   readonly forUpdate: string;
+  /** The same, beside others that do so too. */
+  readonly forShare: string;
   /** Whether a transaction that begins with a read must take the write lock first. */
   readonly writesFirst: boolean;
   /** Whether a write waits for every other in any case, so that nobody waits longer for sharing a transaction. */
@@ -125,6 +127,7 @@ const sqlite: Dialect = {
     return `with asked(n, subject) as (values ${asked}) select n, (${ask('asked.subject')}) as answer from asked`;
   },
   forUpdate: '',
+  forShare: '',
   writesFirst: true,
   oneWriter: true,
   isolation: undefined,
@@ -154,6 +157,7 @@ const postgresql: Dialect = {
   }),
   askEach: sqlite.askEach,
   forUpdate: ' for update',
+  forShare: ' for share',
   writesFirst: false,
   oneWriter: false,
   isolation: 'read committed',
@@ -190,6 +194,7 @@ const mysql: Dialect = {
   askEach: (count, ask) =>
     Array.from({ length: count }, (_, n) => `select ${n} as n, (${ask('?')}) as answer`).join(' union all '),
   forUpdate: ' for update',
+  forShare: ' lock in share mode',
   writesFirst: false,
   oneWriter: false,
   isolation: 'read committed',

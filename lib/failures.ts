@@ -14,7 +14,9 @@ const ROLLED_BACK = new Set<unknown>([
   ...['SQLITE_BUSY', 'SQLITE_BUSY_SNAPSHOT', 'SQLITE_BUSY_RECOVERY', 'SQLITE_LOCKED', 'SQLITE_LOCKED_SHAREDCACHE'],
 ]);
 
-const NOT_SENT = new Set<unknown>(['ECONNREFUSED', '57P03', 'ER_CON_COUNT_ERROR', 1040]);
+const NOT_SENT = new Set<unknown>([
+  ...['ECONNREFUSED', '57P03', 'ER_CON_COUNT_ERROR', 1040, 'ER_CONNECTION_TIMEOUT', 45012],
+]);
 
 const CONNECTION_LOST = new Set<unknown>([
   ...['ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ECONNABORTED', '57P01', '57P02', '08000', '08003', '08006'],
@@ -27,11 +29,14 @@ const CONNECTION_LOST = new Set<unknown>([
  * no part of one.
  */
 const NOT_SENT_MESSAGES =
-  /Timeout acquiring a connection|timeout exceeded when trying to connect|\bwrite (?:EPIPE|ECONNRESET)\b/i;
+  /Timeout acquiring a connection|failed to create socket|timeout exceeded when trying to connect|\bwrite (?:EPIPE|ECONNRESET)\b/i;
 
-/** `pg` reports a dead connection without a code, and `mysql2` some of them. */
+/**
+ * `pg` reports a dead connection without a code, and `mysql2` some of them; knex ends a transaction whose connection has died
+ * and then says no more than that.
+ */
 const LOST_MESSAGES =
-  /Connection terminated|Client has encountered a connection error|connection is in closed state|Connection lost|socket has unexpectedly been closed|Client was closed/i;
+  /Connection terminated|Transaction query already complete|Client has encountered a connection error|connection is in closed state|Connection lost|socket has unexpectedly been closed|Client was closed/i;
 
 /** Classify an error of a statement by MikroORM's class, then by codes and messages along its chain of causes. */
 export function classify(error: unknown): Failure {

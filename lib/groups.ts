@@ -115,7 +115,7 @@ function changes(sharing: Sharing, { runs, leases }: Statements) {
       key: ({ runId }) => runId,
       size: ({ params }) => characters(params),
     }),
-    tryLockRun: leasing(sharing, 'tryLockRun', 'once', (sql, claim) => leases.acquire(sql, claim)),
+    tryLockRun: leasing(sharing, 'tryLockRun', 'repeatable', (sql, claim) => leases.acquire(sql, claim)),
     renewRunLock: leasing(sharing, 'renewRunLock', 'repeatable', (sql, renewal) => leases.renew(sql, renewal)),
   };
 }

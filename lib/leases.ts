@@ -30,12 +30,14 @@ export class Leases {
     this.acquireText =
       `update ${runs.name} set ${by} = ?, ${until} = ? where ${id} = ? ` +
       `and (${until} is null or ${until} <= ?) and ${runs.column('status')} not in (${ended})${confined}`;
-    this.renewText = `update ${runs.name} set ${until} = ? where ${id} = ? and ${by} = ?${confined}`;
+    // Never back: of renewals that were held up together, the oldest may arrive last.
+    const later = `case when ${until} > ? then ${until} else ? end`;
+    this.renewText = `update ${runs.name} set ${until} = ${later} where ${id} = ? and ${by} = ?${confined}`;
     this.releaseText = perCount(
       (count) =>
         `update ${runs.name} set ${by} = null, ${until} = null where ${id} in (${repeated('?', count)})${confined}`,
     );
-    this.heldText = `select 1 from ${runs.name} where ${until} = ? and ${id} = ? and ${by} = ?${confined}`;
+    this.heldText = `select 1 from ${runs.name} where ${id} = ? and ${by} = ?${confined}`;
   }
 
   /** Check a claim on a lease and turn it into its parameters. */
@@ -52,14 +54,15 @@ export class Leases {
 
   /** Check a renewal and turn it into its parameters. */
   renewal(runId: string, owner: string, untilMs: number): LeaseChange {
-    return { runId, params: [this.instant(untilMs, 'leaseUntilMs'), runId, owner, ...this.scope.runs().params] };
+    const until = this.instant(untilMs, 'leaseUntilMs');
+    return { runId, params: [until, until, runId, owner, ...this.scope.runs().params] };
   }
 
-  /** Extend the lease its owner still holds, expired or not. */
+  /** Extend the lease its owner still holds, expired or not; one that ends later stays. */
   async renew(sql: Sql, { params }: LeaseChange): Promise<boolean> {
     if ((await sql.affected(this.renewText, params)) === 1) return true;
     // A server that counts changed rows reports none when the lease already ends at that time.
-    return sql.dialect.countsChangedRows && (await sql.rows(this.heldText, params)).length === 1;
+    return sql.dialect.countsChangedRows && (await sql.rows(this.heldText, params.slice(2))).length === 1;
   }
 
   /** Free the leases of runs, whoever holds them. */

@@ -1,6 +1,6 @@
 import type { RunAttributeRow } from '../schemas/run-attribute';
 import { Attributes } from './attributes';
-import { isDuplicateKey } from './failures';
+import { insertIfAbsent } from './insert';
 import { attributeRows, patchParams, runParams, toRun } from './rows';
 import type { Scope } from './scope';
 import type { Param, Sql } from './session';
@@ -59,7 +59,7 @@ export class Runs {
   /** Insert a run and its attribute rows, unless its id is taken. Needs a transaction. */
   async createWithAttributes(sql: Sql, run: WorkflowRun): Promise<void> {
     const { runs } = this.tables;
-    if (await this.insertIfAbsent(sql, runParams(runs, run))) {
+    if (await insertIfAbsent(sql, this.insert(1), [runs.column('id')], runParams(runs, run))) {
       await this.attributes.insert(sql, attributeRows(run.id, run.searchAttributes));
     }
   }
@@ -122,21 +122,6 @@ export class Runs {
     const placeholders = runIds.map(() => '?').join(', ');
     for (const table of [checkpoints, waiters, attributes]) {
       await sql.run(`delete from ${table.name} where ${table.column('runId')} in (${placeholders})`, runIds);
-    }
-  }
-
-  private async insertIfAbsent(sql: Sql, params: readonly Param[]): Promise<boolean> {
-    const { runs } = this.tables;
-    if (!sql.dialect.countsChangedRows) {
-      return (await sql.affected(this.insert(1) + sql.dialect.ignoreConflict([runs.column('id')]), params)) === 1;
-    }
-    // MySQL counts an ignored duplicate as one row too; as an error it is unmistakable, and ends only its statement.
-    try {
-      await sql.run(this.insert(1), params);
-      return true;
-    } catch (error) {
-      if (isDuplicateKey(error)) return false;
-      throw error;
     }
   }
 

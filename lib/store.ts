@@ -14,6 +14,7 @@ import { ensureMikroOrmDurableSchema } from './schema';
 import { Scope } from './scope';
 import { type OrmLike, type RetryOptions, Session } from './session';
 import { type GroupCommitOptions, Sharing } from './sharing';
+import { StepHandle, Superseded } from './step-handle';
 import { inTransaction } from './step-transaction';
 import { type Tables, tablesOf } from './tables';
 import type {
@@ -329,22 +330,25 @@ export class MikroOrmStateStore implements StateStore {
    * Run `work` in one transaction and commit it together with the checkpoints saved through its handle; roll back and
    * rethrow when it throws. `raw` is the transactional `EntityManager`; entities persisted on it are flushed before the
    * commit. `work` runs once: nothing in it is retried.
+   *
+   * A step is completed once. When another execution of it has committed first, this one is rolled back, and the result is
+   * what that one returned.
    */
   async transaction<T>(work: (tx: StoreTransaction) => Promise<T>): Promise<T> {
     this.session.assertNotBlocked();
     const retry = this.joined ? { attempts: 1 } : (this.options.retry ?? {});
-    return inTransaction(this.joined ?? this.em, this.tables, this.joined !== undefined, retry, (em) =>
-      work({
-        raw: em,
-        saveCheckpoint: (checkpoint) =>
-          this.session.within(em).call('transaction.saveCheckpoint', 'once', (sql) => {
-            const row = this.checkpoints.params(checkpoint);
-            return this.namespace === undefined
-              ? this.checkpoints.save(sql, [row])
-              : this.checkpoints.saveConfined(sql, checkpoint.runId, row);
-          }),
-      }),
-    );
+    const once = async (em: EntityManager): Promise<T> => {
+      const step = new StepHandle(this.session.within(em), this.checkpoints, this.namespace !== undefined);
+      const result = await work({ raw: em, saveCheckpoint: (checkpoint) => step.save(checkpoint) });
+      step.assertFirst(result);
+      return result;
+    };
+    try {
+      return await inTransaction(this.joined ?? this.em, this.tables, this.joined !== undefined, retry, once);
+    } catch (error) {
+      if (error instanceof Superseded) return error.value as T;
+      throw error;
+    }
   }
 
   /** The runs a query matches, newest first (`createdAt`, then `id`), paged by `limit` and `offset`. */

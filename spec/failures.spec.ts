@@ -15,7 +15,7 @@ describe('failures of statements', () => {
       'rolled-back',
       ['40001', '40P01', '55P03', 'ER_LOCK_DEADLOCK', 'ER_LOCK_WAIT_TIMEOUT', 'SQLITE_BUSY', 'SQLITE_LOCKED'],
     ],
-    ['not-sent', ['ECONNREFUSED', '57P03', 'ER_CON_COUNT_ERROR']],
+    ['not-sent', ['ECONNREFUSED', '57P03', 'ER_CON_COUNT_ERROR', 'ER_CONNECTION_TIMEOUT']],
     ['connection-lost', ['ECONNRESET', 'EPIPE', '57P01', '08006', 'PROTOCOL_CONNECTION_LOST', 'ER_CONNECTION_KILLED']],
     ['final', ['23505', 'ER_DUP_ENTRY', 'SQLITE_CONSTRAINT', '42P01', 'ER_NO_SUCH_TABLE', undefined]],
   ];
@@ -46,6 +46,7 @@ describe('failures of statements', () => {
     'Client has encountered a connection error and is not queryable',
     "Can't add new command when connection is in closed state",
     'Connection lost: The server closed the connection.',
+    'Transaction query already complete, run with DEBUG=knex:tx for more info',
   ])('without a code are lost connections when the driver says %j', (message) => {
     expect(classify(new Error(`insert into t values ('x') - ${message}`))).toBe('connection-lost');
   });

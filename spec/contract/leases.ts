@@ -101,6 +101,14 @@ function renewing(subject: Subject): void {
     expect(await subject.store.renewRunLock(id, 'other', NOW)).toBe(false);
   });
 
+  needs(subject, 'database')('moves no end back: of renewals held up together the oldest may come last', async () => {
+    const { id } = await stored(subject, { lockedBy: 'me', lockedUntil: NOW });
+    for (const until of [NOW + 30, NOW + 20, NOW + 30]) {
+      expect(await subject.store.renewRunLock(id, 'me', until)).toBe(true);
+      expect((await subject.store.getRun(id))?.lockedUntil).toBe(NOW + 30);
+    }
+  });
+
   it('renews an expired lease that nobody took', async () => {
     const { id } = await stored(subject, { lockedBy: 'me', lockedUntil: 1 });
     expect(await subject.store.renewRunLock(id, 'me', NOW)).toBe(true);

@@ -1,6 +1,6 @@
 import type { EntityManager } from '@mikro-orm/core';
-import type { StoreTransaction } from '../../lib';
-import { Gate } from '../support/concurrency';
+import type { StepCheckpoint, StoreTransaction } from '../../lib';
+import { Gate, untilBlocked } from '../support/concurrency';
 import { type SqlEm, sql } from '../support/databases';
 import { aCheckpoint, aFullCheckpoint, aRun, freshId } from '../support/fixtures';
 import { HostOrderEntity } from '../support/host';
@@ -12,6 +12,7 @@ export function transactions(subject: Subject): void {
     groupNeeds(subject, 'rollback')('on a database', () => {
       rollingBack(subject);
       hostWrites(subject);
+      completingOnce(subject);
     });
     besideIt(subject);
   });
@@ -30,7 +31,7 @@ function committing(subject: Subject): void {
 
   it('replaces the whole checkpoint here too', async () => {
     const { runId } = aFullCheckpoint();
-    await subject.store.saveCheckpoint(aFullCheckpoint({ runId, stepId: 's' }));
+    await subject.store.saveCheckpoint(aFullCheckpoint({ runId, stepId: 's', status: 'failed' }));
     const after = aCheckpoint({ runId, stepId: 's' });
     await subject.store.transaction((tx) => tx.saveCheckpoint(after));
     expect(await subject.store.getCheckpoint(runId, 0)).toEqual(after);
@@ -119,6 +120,72 @@ function hostWrites(subject: Subject): void {
       await tx.saveCheckpoint({ ...checkpoint, output: 'second' });
     });
     expect((await subject.store.getCheckpoint(checkpoint.runId, 0))?.output).toBe('second');
+  });
+}
+
+/** Two turns of a run may execute one step; see ENGINE-CONTRACT 2.3. */
+function completingOnce(subject: Subject): void {
+  const book = async (id: string, checkpoint: StepCheckpoint, before: () => Promise<unknown> = async () => undefined) =>
+    subject.store.transaction(async (tx) => {
+      await em(tx).execute('insert into host_orders (id, total) values (?, 1)', [id]);
+      await tx.saveCheckpoint(checkpoint);
+      await before();
+      return checkpoint.output;
+    });
+
+  it('undoes the work of a step that is completed, and gives what the step gave', async () => {
+    const [first, second] = [freshId('order'), freshId('order')];
+    const checkpoint = aCheckpoint({ output: { receipt: 1 } });
+    expect(await book(first, checkpoint)).toEqual({ receipt: 1 });
+    expect(await book(second, { ...checkpoint, output: { receipt: 2 } })).toEqual({ receipt: 1 });
+    expect([await order(subject, first), await order(subject, second)]).toEqual([[{ id: first, total: 1 }], []]);
+    expect(await subject.store.listCheckpoints(checkpoint.runId)).toEqual([checkpoint]);
+  });
+
+  it('gives what the work gave where that is not what it saved, and undoes it all the same', async () => {
+    const checkpoint = aCheckpoint({ output: 'encoded 1' });
+    const run = (output: string, given: string) =>
+      subject.store.transaction(async (tx) => {
+        await tx.saveCheckpoint({ ...checkpoint, output });
+        return given;
+      });
+    expect([await run('encoded 1', 'one'), await run('encoded 2', 'two')]).toEqual(['one', 'two']);
+    expect(await subject.store.listCheckpoints(checkpoint.runId)).toEqual([checkpoint]);
+  });
+
+  it.each([
+    ['failed', {}, { status: 'failed' as const }],
+    ['of another name', {}, { name: 'another' }],
+    ['of a step that is not done now', { status: 'failed' as const }, {}],
+  ])('replaces a checkpoint %s', async (_what, now, before) => {
+    const checkpoint = aCheckpoint({ output: 'new', ...now });
+    await subject.store.saveCheckpoint({ ...checkpoint, status: 'completed', output: 'old', ...before });
+    const id = freshId('order');
+    await book(id, checkpoint);
+    expect(await subject.store.listCheckpoints(checkpoint.runId)).toEqual([checkpoint]);
+    expect(await order(subject, id)).toHaveLength(1);
+  });
+
+  needs(subject, 'pool').each([
+    ['commits', 'first', undefined],
+    ['fails', 'second', new Error('no')],
+  ] as const)('waits for an execution under way, and goes by how it ends: it %s', async (_end, winner, failure) => {
+    const ids = { first: freshId('order'), second: freshId('order') };
+    const checkpoint = aCheckpoint();
+    const [saved, goOn] = [new Gate(), new Gate()];
+    const first = book(ids.first, { ...checkpoint, output: 'first' }, async () => {
+      saved.open();
+      await goOn.passed;
+      if (failure) throw failure;
+    }).catch((error) => error);
+    await saved.passed;
+    const second = book(ids.second, { ...checkpoint, output: 'second' });
+    await untilBlocked(subject.kind, subject.orm).finally(() => goOn.open());
+    expect(await first).toBe(failure ?? 'first');
+    expect(await second).toBe(winner);
+    expect((await order(subject, ids.first)).length + (await order(subject, ids.second)).length).toBe(1);
+    expect(await order(subject, ids[winner])).toHaveLength(1);
+    expect(await subject.store.listCheckpoints(checkpoint.runId)).toEqual([{ ...checkpoint, output: winner }]);
   });
 }
 

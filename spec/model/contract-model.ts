@@ -154,7 +154,8 @@ export class ContractModel {
     const lockedUntil = instantOf(untilMs, this.range);
     const run = this.mine(scope, id);
     if (run?.lockedBy !== owner) return false;
-    this.runs = new Map(this.runs).set(id, { ...run, lockedUntil });
+    const ends = Math.max((run.lockedUntil as number | undefined) ?? lockedUntil, lockedUntil);
+    this.runs = new Map(this.runs).set(id, { ...run, lockedUntil: ends });
     return true;
   }
 
@@ -234,12 +235,20 @@ export class ContractModel {
     return found;
   }
 
-  /** Checkpoints of a transaction: all of them, or none when its work throws. */
+  /** Checkpoints of a transaction: all of them, or none when its work throws or a step of it is completed already. */
   transaction(scope: string | undefined, checkpoints: StepCheckpoint[], throws: boolean): string {
     const rows = checkpoints.map((checkpoint) => kept(CHECKPOINT, checkpoint, this.range));
     if (throws) return 'rolled back';
+    const before = this.checkpoints;
+    const own = new Set<string>();
     for (const row of rows) {
+      const there = own.has(positionOf(row)) ? undefined : before.get(positionOf(row));
+      if (there && this.owns(scope, there) && isDoneAgain(there, row)) {
+        this.checkpoints = before;
+        break;
+      }
       if (!this.foreign(scope, row.runId as string)) this.putCheckpoint(row);
+      own.add(positionOf(row));
     }
     return 'committed';
   }
@@ -258,7 +267,7 @@ export class ContractModel {
   }
 
   private putCheckpoint(row: Kept): void {
-    this.checkpoints = new Map(this.checkpoints).set(`${row.runId}\u0000${row.seq}`, row);
+    this.checkpoints = new Map(this.checkpoints).set(positionOf(row), row);
   }
 
   private matching(scope: string | undefined, query: RunQuery): Run[] {
@@ -294,6 +303,14 @@ export class ContractModel {
       .map((row) => ({ seq: row.seq as number, name: row.name as string, text: shown(row) }))
       .sort((a, b) => a.seq - b.seq);
   }
+}
+
+function positionOf({ runId, seq }: Kept): string {
+  return `${runId}\u0000${seq}`;
+}
+
+function isDoneAgain(there: Kept, row: Kept): boolean {
+  return there.status === 'completed' && row.status === 'completed' && there.name === row.name;
 }
 
 function without<T>(table: ReadonlyMap<string, T>, gone: (row: T) => boolean): ReadonlyMap<string, T> {

@@ -221,6 +221,22 @@ export const MUTATIONS: readonly Mutation[] = [
     on: POSTGRESQL,
   },
   {
+    defect: 'a step that two turns execute is booked twice',
+    file: 'lib/step-handle.ts',
+    find: 'if (!this.superseded) return;',
+    put: 'if (this.superseded ?? true) return;',
+    spec: 'spec/contract.sqlite',
+    on: SQLITE,
+  },
+  {
+    defect: 'a renewal that arrives late shortens the lease',
+    file: 'lib/leases.ts',
+    find: 'const later = `case when ${until} > ? then ${until} else ? end`;',
+    put: 'const later = `case when ? is null then null else ? end`;',
+    spec: 'spec/contract.sqlite',
+    on: SQLITE,
+  },
+  {
     defect: 'of two callers that ask for one token at once, one is told that nothing is there',
     file: 'lib/groups.ts',
     find: "return mine ?? 'present';",
