@@ -1,0 +1,97 @@
+import { parseArgs } from 'node:util';
+import { FAULT_KINDS, type FaultKind } from './fault-kinds';
+
+export type DatabaseName = 'sqlite' | 'postgresql' | 'mariadb' | 'mysql';
+/** A promise that the workers break on purpose, to see that the verdict notices. */
+export type Sabotage = 'double-charge' | 'lost-step' | 'stuck-run';
+
+export interface Options {
+  readonly db: DatabaseName;
+  /** How long faults are injected. */
+  readonly minutes: number;
+  readonly seed: number;
+  /** Engine processes at a time. */
+  readonly workers: number;
+  /** Runs that have not ended, children included, beyond which none is started. */
+  readonly inFlight: number;
+  /** Runs started per second, at most. */
+  readonly rate: number;
+  readonly leaseMs: number;
+  /** How long runs may take to end once the faults stop. */
+  readonly settleSeconds: number;
+  readonly faults: readonly FaultKind[];
+  /** The average pause between two faults. */
+  readonly faultEveryMs: number;
+  readonly report: string | undefined;
+  readonly sabotage: Sabotage | undefined;
+  /** Leave database and ledgers in place. */
+  readonly keep: boolean;
+}
+
+export const USAGE = `npm run torture -- --db sqlite|postgresql|mariadb|mysql --minutes N
+
+--minutes N               how long faults are injected (default 1)
+--faults kill,stop,...    of ${FAULT_KINDS.join(', ')} (default: all that the database has)
+--fault-every MS          average pause between two faults (default 1200)
+--workers N               engine processes at a time (default 3)
+--workflows-in-flight N   runs that have not ended, at most (default 40)
+--rate N                  runs started per second, at most (default 8)
+--lease MS                lease of a run (default 3000)
+--settle SECONDS          how long runs may take to end once the faults stop (default 120)
+--seed N                  repeat the faults of an earlier run (their timing never repeats exactly)
+--report FILE             write the report as Markdown too
+--sabotage KIND           double-charge, lost-step or stuck-run: break a promise, the verdict must be bad
+--keep                    leave the database and the ledgers for you to look at
+
+postgresql and mariadb (with either driver: --db mariadb, --db mysql) are servers of the torture's own, started for it and removed.`;
+
+const DATABASES: readonly DatabaseName[] = ['sqlite', 'postgresql', 'mariadb', 'mysql'];
+const SABOTAGES: readonly Sabotage[] = ['double-charge', 'lost-step', 'stuck-run'];
+
+/** @throws TypeError naming the argument that does not fit */
+export function readOptions(args: readonly string[]): Options | 'help' {
+  const values = parse(args);
+  if (values.help) return 'help';
+  return {
+    db: oneOf('db', values.db ?? 'sqlite', DATABASES),
+    minutes: number('minutes', values.minutes, 1, 0),
+    seed: number('seed', values.seed, Math.floor(Math.random() * 2 ** 32), 0),
+    workers: number('workers', values.workers, 3, 1),
+    inFlight: number('workflows-in-flight', values['workflows-in-flight'], 40, 1),
+    rate: number('rate', values.rate, 8, 0.1),
+    leaseMs: number('lease', values.lease, 3000, 500),
+    settleSeconds: number('settle', values.settle, 120, 1),
+    faults: (values.faults?.split(',').filter(Boolean) ?? FAULT_KINDS).map((kind) =>
+      oneOf('faults', kind, FAULT_KINDS),
+    ),
+    faultEveryMs: number('fault-every', values['fault-every'], 1200, 10),
+    report: values.report,
+    sabotage: values.sabotage === undefined ? undefined : oneOf('sabotage', values.sabotage, SABOTAGES),
+    keep: values.keep === true,
+  };
+}
+
+function parse(args: readonly string[]) {
+  const text = { type: 'string' } as const;
+  return parseArgs({
+    args: [...args],
+    options: {
+      help: { type: 'boolean', short: 'h' },
+      keep: { type: 'boolean' },
+      ...{ db: text, minutes: text, seed: text, workers: text, 'workflows-in-flight': text, rate: text, lease: text },
+      ...{ settle: text, faults: text, 'fault-every': text, report: text, sabotage: text },
+    },
+  }).values;
+}
+
+function number(name: string, text: string | undefined, otherwise: number, least: number): number {
+  const n = Number(text ?? otherwise);
+  if (!Number.isFinite(n) || n < least) throw new TypeError(`--${name}: expected a number from ${least}`);
+  return n;
+}
+
+function oneOf<T extends string>(name: string, text: string, among: readonly T[]): T {
+  const found = among.find((value) => value === text);
+  if (!found) throw new TypeError(`--${name}: expected ${among.join(', ')}, got ${text}`);
+  return found;
+}

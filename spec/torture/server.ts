@@ -1,0 +1,49 @@
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { MYSQL, reachable } from '../support/servers';
+import { MariaDbServer, mariaDbBinary } from './mariadb-server';
+import type { DatabaseName } from './options';
+import { PostgresServer } from './postgres-server';
+
+/** A database server that the torture may ill-treat. */
+export interface TortureServer {
+  readonly port: number;
+  readonly user: string;
+  readonly password: string;
+  /** The database to connect to before there is one of our own. */
+  readonly mainDb: string;
+  /** Absent where the server is not ours to restart: end it by crash or in order, and start it again. */
+  restart?(how: 'crash' | 'shutdown'): Promise<void>;
+  /** Stop what was started. */
+  stop(): Promise<void>;
+}
+
+/** Start a server of our own for this kind of database, or find one; SQLite has none. */
+export async function startServer(db: DatabaseName, directory: string): Promise<TortureServer | undefined> {
+  if (db === 'sqlite') return undefined;
+  if (db === 'postgresql') return PostgresServer.start(join(directory, 'postgres'), await freePort());
+  const binary = mariaDbBinary();
+  if (binary) return MariaDbServer.start(binary, join(directory, 'mariadb'), await freePort());
+  const url = await reachable(MYSQL);
+  if (!url) throw new Error(`no MariaDB or MySQL server: install mariadbd, or run ${MYSQL.start}`);
+  const { hostname, port, username, password, pathname } = new URL(url);
+  if (hostname !== '127.0.0.1' && hostname !== 'localhost') throw new Error('the torture only talks to this machine');
+  return {
+    port: Number(port) || 3306,
+    user: decodeURIComponent(username),
+    password: decodeURIComponent(password),
+    mainDb: pathname.slice(1),
+    stop: async () => undefined,
+  };
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer();
+    probe.on('error', reject);
+    probe.listen(0, '127.0.0.1', () => {
+      const address = probe.address();
+      probe.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
+    });
+  });
+}
