@@ -1,0 +1,39 @@
+import { MikroOrmStateStore, type OrmLike, WorkflowRunEntity } from '../../lib';
+
+/** Which of the two guards of the lease are in force; see docs/guarantees.md. */
+export interface Guards {
+  readonly name: string;
+  /** `tryLockRun` refuses runs that have ended. */
+  readonly terminal: boolean;
+  /** `releaseRunLock` waits for the store's other calls of the run. */
+  readonly quiescent: boolean;
+}
+
+export const GUARDS: readonly Guards[] = [
+  { name: 'none', terminal: false, quiescent: false },
+  { name: 'ended runs are not leased', terminal: true, quiescent: false },
+  { name: 'the release waits', terminal: false, quiescent: true },
+  { name: 'both', terminal: true, quiescent: true },
+];
+
+/** The store, or what it would be without its guards: then a lease depends on its own columns only, as in the reference. */
+export class GuardedStore extends MikroOrmStateStore {
+  constructor(
+    private readonly host: OrmLike,
+    private readonly guards: Guards,
+  ) {
+    super(host);
+  }
+
+  override async tryLockRun(runId: string, owner: string, leaseUntilMs: number, nowMs: number): Promise<boolean> {
+    if (this.guards.terminal) return super.tryLockRun(runId, owner, leaseUntilMs, nowMs);
+    const free = { $or: [{ lockedUntil: null }, { lockedUntil: { $lte: nowMs } }] };
+    const lease = { lockedBy: owner, lockedUntil: leaseUntilMs };
+    return (await this.host.em.fork().nativeUpdate(WorkflowRunEntity, { id: runId, ...free }, lease)) === 1;
+  }
+
+  override async releaseRunLock(runId: string): Promise<void> {
+    if (this.guards.quiescent) return super.releaseRunLock(runId);
+    await this.host.em.fork().nativeUpdate(WorkflowRunEntity, { id: runId }, { lockedBy: null, lockedUntil: null });
+  }
+}

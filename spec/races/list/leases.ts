@@ -1,0 +1,90 @@
+import { aRun, freshId } from '../../support/fixtures';
+import { oneWinner } from '../order';
+import type { Arena, Call, Race } from '../race';
+
+interface Leased {
+  readonly runId: string;
+}
+
+/**
+ * Half of the calls come when the lease is free, the other half, in their own time, when the first half's would just have
+ * expired: one of those wins in any case, and at most one of the others, before it.
+ */
+export const lockContention: Race<Leased, boolean> = {
+  name: 'lock-contention',
+
+  async prepare({ store }) {
+    const { id } = aRun({ id: freshId(), status: 'running' });
+    await store.createRun(aRun({ id, status: 'running' }));
+    return { runId: id };
+  },
+
+  call: (contender, { runId }, n) => contender.store(n).tryLockRun(runId, ownerOf(n), nowOf(n) + LEASE_MS, nowOf(n)),
+
+  async judge(arena, { runId }, calls) {
+    const [early, late] = [calls.filter(({ n }) => !isLate(n)), calls.filter(({ n }) => isLate(n))];
+    const [first, ...more] = early.filter(({ answer }) => answer);
+    const winner = late.find(({ answer }) => answer);
+    return [
+      ...oneWinner('the expired lease', late, ({ answer }) => answer),
+      ...(more.length > 0 ? [`the free lease: ${more.length + 1} winners`] : []),
+      ...(first && winner && winner.to < first.from ? ['a lease was taken before it expired'] : []),
+      ...(await expectOwner(arena, runId, winner && ownerOf(winner.n))),
+    ];
+  },
+};
+
+const LEASE_MS = 10;
+
+function isLate(n: number): boolean {
+  return Math.floor(n / 4) % 2 === 1;
+}
+
+function nowOf(n: number): number {
+  return isLate(n) ? 110 : 100;
+}
+
+function ownerOf(n: number): string {
+  return `owner-${n}`;
+}
+
+/** The holder of an expired lease renews it while others take it over: one or the other, never both. */
+export const renewalAgainstTakeOver: Race<Leased, boolean> = {
+  name: 'renewal-take-over',
+
+  async prepare({ store }) {
+    const run = aRun({ id: freshId(), status: 'running', lockedBy: 'holder', lockedUntil: 100 });
+    await store.createRun(run);
+    return { runId: run.id };
+  },
+
+  call: (contender, { runId }, n) =>
+    isRenewal(n)
+      ? contender.store(n).renewRunLock(runId, 'holder', 500)
+      : contender.store(n).tryLockRun(runId, ownerOf(n), 300, 100),
+
+  async judge(arena, { runId }, calls) {
+    const renewals = calls.filter(({ n }) => isRenewal(n));
+    const takeOvers = calls.filter(({ n }) => !isRenewal(n));
+    const thief = takeOvers.find(({ answer }) => answer);
+    arena.note('taken over', thief ? 1 : 0);
+    return [
+      ...(thief ? oneWinner('the take-over', takeOvers, ({ answer }) => answer) : []),
+      ...renewals.filter(({ answer }) => answer === Boolean(thief)).map(({ n }) => renewalFault(n, thief)),
+      ...(await expectOwner(arena, runId, thief ? ownerOf(thief.n) : 'holder')),
+    ];
+  },
+};
+
+function isRenewal(n: number): boolean {
+  return Math.floor(n / 3) % 3 === 0;
+}
+
+function renewalFault(n: number, thief: Call | undefined): string {
+  return thief ? `call ${n} renewed a lease that call ${thief.n} took` : `call ${n} lost a lease that nobody took`;
+}
+
+async function expectOwner({ store }: Arena, runId: string, owner: string | undefined): Promise<string[]> {
+  const found = (await store.getRun(runId))?.lockedBy;
+  return found === owner ? [] : [`the lease belongs to ${found}, not to ${owner}`];
+}
