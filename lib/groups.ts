@@ -1,6 +1,6 @@
 import type { BufferedSignals, Taken } from './buffered-signals';
 import { type Checkpoints, type Position, positionKey } from './checkpoints';
-import type { LeaseChange, Leases } from './leases';
+import type { LeaseChange, Leases, Release } from './leases';
 import type { RunChange, Runs } from './runs';
 import type { Param, Repeat, Sql } from './session';
 import type { Sharing, Work } from './sharing';
@@ -100,10 +100,10 @@ function reads(sharing: Sharing, { runs, checkpoints }: Statements) {
 function changes(sharing: Sharing, { runs, leases }: Statements) {
   const update: Work<RunChange, boolean> = (sql, change) => runs.update(sql, change);
   return {
-    releaseRunLock: sharing.grouped<string, undefined>({
-      run: (ids) => none(sharing.call('releaseRunLock', 'repeatable', (sql) => leases.release(sql, [...ids].sort()))),
-      key: (id) => id,
-      size: (id) => id.length,
+    releaseRunLock: sharing.grouped<Release, undefined>({
+      run: (items) => none(sharing.call('releaseRunLock', 'repeatable', (sql) => leases.release(sql, items))),
+      key: ({ runId }) => runId,
+      size: ({ runId }) => runId.length,
     }),
     /** False when there is no such run. Changes of one run follow each other in the order they were submitted. */
     updateRun: sharing.ordered<RunChange, boolean>({

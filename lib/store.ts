@@ -7,12 +7,13 @@ import { checkpointRow, type Groups, groupsOf } from './groups';
 import { InFlight } from './in-flight';
 import { Leases } from './leases';
 import { checkCount, checkInteger, checkText } from './limits';
+import { ListedRuns } from './listed-runs';
 import { Listings } from './listings';
 import { boundsOf, Retention } from './retention';
 import { Runs } from './runs';
 import { ensureMikroOrmDurableSchema } from './schema';
 import { Scope } from './scope';
-import { type OrmLike, type RetryOptions, Session } from './session';
+import { type OrmLike, type RetryOptions, Session, type Sql } from './session';
 import { type GroupCommitOptions, Sharing } from './sharing';
 import { StepHandle, Superseded } from './step-handle';
 import { inTransaction } from './step-transaction';
@@ -72,6 +73,9 @@ export class MikroOrmStateStore implements StateStore {
   private readonly session: Session;
   private readonly groups: Groups;
   private readonly inFlight: InFlight;
+  private readonly listed: ListedRuns;
+  /** Of the leases won through this store and not released yet, by run. */
+  private readonly owners: Map<string, string>;
   private readonly namespace: string | undefined;
   private readonly joined: EntityManager | undefined;
 
@@ -89,6 +93,8 @@ export class MikroOrmStateStore implements StateStore {
     this.em = orm.em;
     this.session = view.session ?? new Session(this.em, options.retry);
     this.inFlight = view.inFlight ?? new InFlight();
+    this.listed = view.listed ?? new ListedRuns();
+    this.owners = view.owners ?? new Map();
     this.namespace = view.namespace;
     this.joined = view.joined;
     this.tables = tablesOf(this.em);
@@ -166,7 +172,9 @@ export class MikroOrmStateStore implements StateStore {
 
   async getRun(runId: string): Promise<WorkflowRun | null> {
     checkText(runId, 'runId');
-    return this.inFlight.track(runId, () => this.groups.getRun.submit(runId));
+    const run = await this.inFlight.track(runId, () => this.groups.getRun.submit(runId));
+    this.listed.see([run]);
+    return run;
   }
 
   /** Delete a run, its checkpoints, waiters and attributes in one transaction. Buffered signals stay. */
@@ -231,33 +239,53 @@ export class MikroOrmStateStore implements StateStore {
 
   /** Runs in `running` or `cancelling`, leased or not, oldest first. */
   async listIncompleteRuns(namespace?: string): Promise<WorkflowRun[]> {
-    return this.session.call('listIncompleteRuns', 'repeatable', (sql) => this.listings.incomplete(sql, namespace));
+    const list = (sql: Sql) => this.listings.incomplete(sql, namespace);
+    const runs = await this.session.call('listIncompleteRuns', 'repeatable', list);
+    this.listed.replace('incomplete', runs);
+    return runs;
   }
 
   /** The oldest `limit` runs in `pending`, by `createdAt` and then `id`. */
   async listPendingRuns(limit: number, namespace?: string): Promise<WorkflowRun[]> {
-    return this.session.call('listPendingRuns', 'repeatable', (sql) => this.listings.pending(sql, limit, namespace));
+    const list = (sql: Sql) => this.listings.pending(sql, limit, namespace);
+    const runs = await this.session.call('listPendingRuns', 'repeatable', list);
+    this.listed.replace('pending', runs);
+    return runs;
   }
 
   /** Suspended runs with `wakeAt <= nowMs`, longest due first. */
   async listDueTimers(nowMs: number, namespace?: string): Promise<WorkflowRun[]> {
-    return this.session.call('listDueTimers', 'repeatable', (sql) => this.listings.due(sql, nowMs, namespace));
+    const runs = await this.session.call('listDueTimers', 'repeatable', (sql) =>
+      this.listings.due(sql, nowMs, namespace),
+    );
+    this.listed.see(runs);
+    return runs;
   }
 
   /**
    * Take the lease if nobody holds it at `nowMs`, and true for the one caller that did. Runs that have ended (`completed`,
-   * `cancelled`, `dead`) are not leased: a peer that listed one before it ended would run it again.
+   * `cancelled`, `dead`) are not leased: a peer that listed one before it ended would run it again. For the same reason the
+   * first lease asked for a run that this store has listed as pending or incomplete is refused if the run is at rest since.
    */
   async tryLockRun(runId: string, owner: string, leaseUntilMs: number, nowMs: number): Promise<boolean> {
     checkText(runId, 'runId');
-    return this.groups.tryLockRun(this.leases.claim(runId, owner, leaseUntilMs, nowMs));
+    const claim = this.leases.claim(runId, owner, leaseUntilMs, nowMs);
+    const won = await this.groups.tryLockRun(claim(this.listed.take(runId)));
+    if (won) this.owners.set(runId, owner);
+    return won;
   }
 
-  /** Free the lease, whoever holds it, once this store's own calls for the run have settled (bounded). */
+  /**
+   * Free the lease, once this store's own calls for the run have settled (bounded). A lease that was won through this store is
+   * freed only while its owner holds it: whoever stalled for too long must not free the lease of the one that took over. Any
+   * other is freed whoever holds it.
+   */
   async releaseRunLock(runId: string): Promise<void> {
     checkText(runId, 'runId');
     await this.inFlight.quiet(runId, this.options.releaseWaitMs ?? 5000);
-    await this.groups.releaseRunLock.submit(runId);
+    const owner = this.owners.get(runId);
+    this.owners.delete(runId);
+    await this.groups.releaseRunLock.submit({ runId, owner });
   }
 
   /** Extend the lease, and true, if `owner` still holds it. */
@@ -353,7 +381,9 @@ export class MikroOrmStateStore implements StateStore {
 
   /** The runs a query matches, newest first (`createdAt`, then `id`), paged by `limit` and `offset`. */
   async listRuns(query: RunQuery): Promise<WorkflowRun[]> {
-    return this.session.call('listRuns', 'repeatable', (sql) => this.listings.matching(sql, query));
+    const runs = await this.session.call('listRuns', 'repeatable', (sql) => this.listings.matching(sql, query));
+    this.listed.see(runs);
+    return runs;
   }
 
   /** How many runs of each status and origin a query matches; combinations without runs are absent. */
@@ -373,6 +403,8 @@ export class MikroOrmStateStore implements StateStore {
     return {
       session: this.session,
       inFlight: this.inFlight,
+      listed: this.listed,
+      owners: this.owners,
       ...(this.namespace === undefined ? {} : { namespace: this.namespace }),
       ...(this.joined === undefined ? {} : { joined: this.joined }),
     };
@@ -383,6 +415,8 @@ export class MikroOrmStateStore implements StateStore {
 interface View {
   session?: Session;
   inFlight?: InFlight;
+  listed?: ListedRuns;
+  owners?: Map<string, string>;
   namespace?: string | undefined;
   joined?: EntityManager;
 }

@@ -69,3 +69,6 @@ export const TERMINAL_STATUSES: readonly RunStatus[] = ['completed', 'failed', '
 
 /** Ended for good. A `failed` run is not: it may be resumed, and then it is locked first. */
 export const UNLOCKABLE_STATUSES: readonly RunStatus[] = ['completed', 'cancelled', 'dead'];
+
+/** Being executed, or about to be: what the engine lists to pick up or recover. */
+export const ACTIVE_STATUSES: readonly RunStatus[] = ['pending', 'running', 'cancelling'];

@@ -1,4 +1,4 @@
-import type { RunStatus, WorkflowRun } from '../../lib';
+import type { RunStatus, StateStore, WorkflowRun } from '../../lib';
 import { aRun, freshId } from '../support/fixtures';
 import { needs, type Subject } from './subject';
 
@@ -8,6 +8,7 @@ export function leases(subject: Subject): void {
   describe('leases', () => {
     taking(subject);
     statuses(subject);
+    afterListing(subject);
     renewing(subject);
     releasing(subject);
   });
@@ -84,6 +85,52 @@ function statuses(subject: Subject): void {
   );
 }
 
+/** An engine lists runs, and leases them one after the other while others carry them on. */
+function afterListing(subject: Subject): void {
+  const LISTINGS = [
+    ['pending', (store: StateStore) => store.listPendingRuns(100)],
+    ['running', (store: StateStore) => store.listIncompleteRuns()],
+  ] as const;
+  const lock = (id: string) => subject.store.tryLockRun(id, 'me', NOW + 5, NOW);
+  const other = () => subject.peers[0] as StateStore;
+
+  for (const [status, list] of LISTINGS) {
+    needs(subject, 'database').each(['suspended', 'blocked', 'failed'] as const)(
+      `a run that was listed as ${status} and is %s since is not leased for the listing`,
+      async (rest) => {
+        const { id } = await stored(subject, { status });
+        await list(subject.store);
+        await other().updateRun(id, { status: rest });
+        expect([await lock(id), await lease(subject, id)]).toEqual([false, [undefined, undefined]]);
+        expect(await lock(id)).toBe(true);
+      },
+    );
+
+    needs(subject, 'database')(`a run that was listed as ${status} and still is active is leased`, async () => {
+      const { id } = await stored(subject, { status });
+      await list(subject.store);
+      await other().updateRun(id, { status: 'running' });
+      expect(await lock(id)).toBe(true);
+    });
+  }
+
+  needs(subject, 'database').each([
+    ['got', (store, id) => store.getRun(id)],
+    ['found due', (store) => store.listDueTimers(NOW)],
+    ['listed again at rest', (store) => store.listRuns({ status: 'suspended' })],
+    ['not listed any more', (store) => store.listIncompleteRuns()],
+  ] as [string, (store: StateStore, id: string) => Promise<unknown>][])(
+    'a run that was %s since is leased for whoever wakes it',
+    async (_what, read) => {
+      const { id } = await stored(subject, { status: 'running' });
+      await subject.store.listIncompleteRuns();
+      await other().updateRun(id, { status: 'suspended', wakeAt: NOW });
+      await read(subject.store, id);
+      expect(await lock(id)).toBe(true);
+    },
+  );
+}
+
 function renewing(subject: Subject): void {
   it('renews for the owner alone', async () => {
     const { id } = await stored(subject, { lockedBy: 'me', lockedUntil: NOW });
@@ -130,6 +177,35 @@ function releasing(subject: Subject): void {
     await subject.store.releaseRunLock(id);
     expect(await lease(subject, id)).toEqual([undefined, undefined]);
     expect(await subject.store.tryLockRun(id, 'me', NOW + 5, NOW)).toBe(true);
+  });
+
+  needs(subject, 'database')('releases no lease that another has taken over from its own', async () => {
+    const { id } = await stored(subject);
+    await subject.store.tryLockRun(id, 'stalled', NOW + 5, NOW);
+    await subject.peers[0]!.tryLockRun(id, 'next', NOW + 100, NOW + 5);
+    await subject.store.releaseRunLock(id);
+    expect(await lease(subject, id)).toEqual(['next', NOW + 100]);
+    await subject.store.releaseRunLock(id);
+    expect(await lease(subject, id)).toEqual([undefined, undefined]);
+  });
+
+  needs(subject, 'database')('releases many leases at once, its own and others', async () => {
+    const runs = [
+      await stored(subject),
+      await stored(subject),
+      await stored(subject, { lockedBy: 'x', lockedUntil: 9 }),
+    ];
+    const [mine, lost, other] = runs.map(({ id }) => id) as [string, string, string];
+    for (const [id, owner] of [
+      [mine, 'me'],
+      [lost, 'me too'],
+    ] as const) {
+      await subject.store.tryLockRun(id, owner, NOW + 5, NOW);
+    }
+    await subject.peers[0]!.tryLockRun(lost, 'next', NOW + 100, NOW + 5);
+    await Promise.all([mine, lost, other].map((id) => subject.store.releaseRunLock(id)));
+    const owners = await Promise.all([mine, lost, other].map(async (id) => (await lease(subject, id))[0]));
+    expect(owners).toEqual([undefined, 'next', undefined]);
   });
 
   it('releases a run that nobody holds', async () => {

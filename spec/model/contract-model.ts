@@ -5,6 +5,7 @@ import { by, instantOf, jsonOf, keyOf, Missing, nowOf, type Range, tokenOf, WIDT
 
 const MANDATORY = ['createdAt', 'updatedAt', 'workflow', 'workflowVersion', 'status'];
 const ENDED = ['completed', 'cancelled', 'dead'];
+const ACTIVE = ['pending', 'running', 'cancelling'];
 
 /** What a store holds after a sequence of calls, by the contract alone. Rows are never changed, only replaced. */
 export class ContractModel {
@@ -15,10 +16,25 @@ export class ContractModel {
     private waiters: ReadonlyMap<string, Kept> = new Map(),
     private signals: readonly Kept[] = [],
     private events: ReadonlyMap<string, Kept> = new Map(),
+    /** Runs that some store has listed for picking up or recovery. */
+    private listed: ReadonlySet<string> = new Set(),
+    /** Who has won the lease of a run through some store. */
+    private winners: ReadonlyMap<string, ReadonlySet<string>> = new Map(),
   ) {}
 
+  /** Whether a store acts on what it remembers, listings and leases it won; what it forgot since is not modelled. */
+  remembers = false;
+
   clone(): ContractModel {
-    return new ContractModel(this.range, this.runs, this.checkpoints, this.waiters, this.signals, this.events);
+    return new ContractModel(
+      this.range,
+      this.runs,
+      this.checkpoints,
+      this.waiters,
+      this.signals,
+      this.events,
+      this.listed,
+    );
   }
 
   /** Equal models have equal text. */
@@ -116,11 +132,13 @@ export class ContractModel {
 
   listIncompleteRuns(scope: string | undefined, namespace?: string): string[] {
     const runs = this.all(scope, namespace).filter(({ status }) => ['running', 'cancelling'].includes(status));
+    this.list(runs);
     return runs.sort(OLDEST_FIRST).map(shown);
   }
 
   listPendingRuns(scope: string | undefined, limit: number, namespace?: string): string[] {
     const runs = this.all(scope, namespace).filter(({ status }) => status === 'pending');
+    this.list(runs);
     return runs.sort(OLDEST_FIRST).slice(0, limit).map(shown);
   }
 
@@ -143,8 +161,10 @@ export class ContractModel {
     const now = nowOf(nowMs, this.range);
     const run = this.mine(scope, id);
     if (!run || ENDED.includes(run.status)) return false;
+    if (this.remembers && this.listed.has(id) && !ACTIVE.includes(run.status)) return false;
     if (run.lockedUntil !== undefined && (run.lockedUntil as number) > now) return false;
     this.runs = new Map(this.runs).set(id, { ...run, lockedBy, lockedUntil });
+    this.winners = new Map(this.winners).set(id, new Set([...(this.winners.get(id) ?? []), lockedBy]));
     return true;
   }
 
@@ -161,7 +181,9 @@ export class ContractModel {
 
   releaseRunLock(scope: string | undefined, id: string): void {
     const run = this.mine(scope, keyOf(id));
-    if (run) this.runs = new Map(this.runs).set(id, { ...run, lockedBy: undefined, lockedUntil: undefined });
+    if (!run) return;
+    const isAnothers = this.remembers && [...(this.winners.get(id) ?? [])].some((owner) => owner !== run.lockedBy);
+    if (!isAnothers) this.runs = new Map(this.runs).set(id, { ...run, lockedBy: undefined, lockedUntil: undefined });
   }
 
   putSignalWaiter(scope: string | undefined, { token, runId, seq, parallelGroup }: SignalWaiter): void {
@@ -264,6 +286,10 @@ export class ContractModel {
       JSON.stringify([status, (origin as string | undefined)?.trim() ? origin : null]),
     );
     return [...new Set(cells)].map((cell) => `${cell} ${cells.filter((other) => other === cell).length}`).sort();
+  }
+
+  private list(runs: readonly Run[]): void {
+    this.listed = new Set([...this.listed, ...runs.map(({ id }) => id)]);
   }
 
   private putCheckpoint(row: Kept): void {

@@ -36,7 +36,7 @@ function whyAgain(history: History, first: Acknowledged, again: Began): Overlap 
   const earlier = history.turn(first.run, first.turn);
   if (!turn || !earlier || turn === earlier) return undefined;
   // A turn that began before the acknowledgement may have looked before it, too.
-  if (turn.at < first.at) return whyOverlapping(history, earlier, turn);
+  if (turn.readAt < first.at) return whyOverlapping(history, earlier, turn);
   return lateClaim(history, first, again.at);
 }
 
@@ -50,7 +50,7 @@ export function lateClaim(history: History, acknowledged: Acknowledged, until: n
   for (const claim of history.of(run).claims) {
     if (claim.step !== step || claim.at >= until) continue;
     const claiming = history.turnAt(run, claim.by, claim.at);
-    if (!earlier || !claiming || claiming === earlier || claiming.at >= acknowledged.at) continue;
+    if (!earlier || !claiming || claiming === earlier || claiming.readAt >= acknowledged.at) continue;
     // One that had ended when the acknowledged turn began has nothing on its way any more.
     const gone = history.gone.get(claim.by);
     if (gone && gone.at < earlier.at) continue;

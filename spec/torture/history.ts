@@ -5,7 +5,7 @@ type Of<K extends Fact['kind']> = Extract<Recorded, { kind: K }>;
 /** What the ledgers say about one run, each list in the order of time. */
 export interface RunHistory {
   readonly run: string;
-  readonly turns: Of<'turn'>[];
+  readonly turns: (Of<'turn'> & { readonly readAt: number })[];
   readonly began: Of<'began'>[];
   readonly acknowledged: Of<'acknowledged'>[];
   readonly claims: Of<'claim'>[];
@@ -21,6 +21,7 @@ export class History {
   readonly stops = new Map<string, { from: number; until: number }[]>();
   /** When and how a process ended. */
   readonly gone = new Map<string, { at: number; how: string }>();
+  private readonly readings = new Map<string, number>();
   private readonly byKind = new Map<Fact['kind'], Recorded[]>();
 
   constructor(facts: readonly Recorded[]) {
@@ -41,11 +42,11 @@ export class History {
   }
 
   /** The turn of `by` in which something at `at` happened. */
-  turnAt(run: string, by: string, at: number): Of<'turn'> | undefined {
+  turnAt(run: string, by: string, at: number): RunHistory['turns'][number] | undefined {
     return this.of(run).turns.findLast((turn) => turn.by === by && turn.at <= at);
   }
 
-  turn(run: string, turn: string): Of<'turn'> | undefined {
+  turn(run: string, turn: string): RunHistory['turns'][number] | undefined {
     return this.of(run).turns.find((candidate) => candidate.turn === turn);
   }
 
@@ -53,7 +54,12 @@ export class History {
     const list = this.byKind.get(fact.kind);
     if (list) list.push(fact);
     else this.byKind.set(fact.kind, [fact]);
-    if (fact.kind === 'turn') this.of(fact.run).turns.push(fact);
+    if (fact.kind === 'reading') this.readings.set(`${fact.by} ${fact.run}`, fact.at);
+    // What a turn replays was read before its function is called: a checkpoint it found running then is running to it.
+    if (fact.kind === 'turn') {
+      const readAt = this.readings.get(`${fact.by} ${fact.run}`) ?? fact.at;
+      this.of(fact.run).turns.push({ ...fact, readAt });
+    }
     if (fact.kind === 'began') this.of(fact.run).began.push(fact);
     if (fact.kind === 'acknowledged') this.of(fact.run).acknowledged.push(fact);
     if (fact.kind === 'claim') this.of(fact.run).claims.push(fact);

@@ -5,6 +5,8 @@ import type { Failure } from './failure';
 /** Something a process saw happen. Written before it goes on, so that it survives the process. */
 export type Fact =
   | { kind: 'started'; run: string; workflow: string }
+  /** The engine is about to read the checkpoints that a turn replays. */
+  | { kind: 'reading'; run: string }
   /** The engine calls the workflow's function. `turn` is unique over all processes. */
   | { kind: 'turn'; run: string; turn: string }
   | { kind: 'threw'; run: string; turn: string; failure: Failure }

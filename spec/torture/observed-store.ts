@@ -28,6 +28,10 @@ function leases(store: MikroOrmStateStore, ledger: Ledger): Partial<StateStore> 
       if (renewed) ledger.write({ kind: 'renewed', run, calledAt, untilMs });
       return renewed;
     },
+    async listCheckpoints(run) {
+      ledger.write({ kind: 'reading', run });
+      return store.listCheckpoints(run);
+    },
     async releaseRunLock(run) {
       ledger.write({ kind: 'releasing', run });
       await store.releaseRunLock(run);
