@@ -30,9 +30,9 @@ export class MariaDbServer implements TortureServer {
   ) {}
 
   static async start(binary: string, directory: string, port: number): Promise<MariaDbServer> {
-    mkdirSync(directory, { recursive: true });
+    mkdirSync(join(directory, 'tmp'), { recursive: true });
     const server = new MariaDbServer(binary, directory, port);
-    const settings = ['--no-defaults', `--datadir=${join(directory, 'data')}`, ...server.asUser];
+    const settings = ['--no-defaults', ...server.places, ...server.asUser];
     await run('mariadb-install-db', [...settings, '--auth-root-authentication-method=normal', '--skip-test-db']);
     await server.launch();
     return server;
@@ -47,6 +47,11 @@ export class MariaDbServer implements TortureServer {
     await this.end('SIGKILL');
   }
 
+  /** A server removes what it takes for its own leftovers from its `tmpdir`; another one that shares it crashes then. */
+  private get places(): string[] {
+    return [`--datadir=${join(this.directory, 'data')}`, `--tmpdir=${join(this.directory, 'tmp')}`];
+  }
+
   /** The server refuses to run as root unless it is told to. */
   private get asUser(): string[] {
     return process.getuid?.() === 0 ? ['--user=root'] : [];
@@ -54,8 +59,8 @@ export class MariaDbServer implements TortureServer {
 
   private async launch(): Promise<void> {
     const network = [`--port=${this.port}`, '--bind-address=127.0.0.1', '--skip-name-resolve', '--skip-log-bin'];
-    const files = [`--datadir=${join(this.directory, 'data')}`, `--socket=${join(this.directory, 'socket')}`];
-    const child = spawn(this.binary, ['--no-defaults', ...files, ...network, ...this.asUser], { stdio: 'ignore' });
+    const settings = ['--no-defaults', ...this.places, `--socket=${join(this.directory, 'socket')}`, ...network];
+    const child = spawn(this.binary, [...settings, ...this.asUser], { stdio: 'ignore' });
     this.process = child;
     const until = performance.now() + STARTS_WITHIN_MS;
     while (!(await this.answers())) {
