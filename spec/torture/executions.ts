@@ -47,10 +47,12 @@ function whyAgain(history: History, first: Acknowledged, again: Began): Overlap 
 export function lateClaim(history: History, acknowledged: Acknowledged, until: number): Overlap | undefined {
   const { run, step, turn } = acknowledged;
   const earlier = history.turn(run, turn);
-  for (const claim of history.of(run).claims) {
-    if (claim.step !== step || claim.at >= until) continue;
-    const claiming = history.turnAt(run, claim.by, claim.at);
-    if (!earlier || !claiming || claiming === earlier || claiming.readAt >= acknowledged.at) continue;
+  const claims = history.of(run).claims.filter((claim) => claim.step === step && claim.at < until);
+  for (const claim of claims) {
+    const claiming = history.otherTurnAt(run, claim.by, claim.at, turn);
+    if (!earlier || !claiming || claiming.readAt >= acknowledged.at) continue;
+    // Of the claims of one process the acknowledged turn made one itself.
+    if (claim.by === earlier.by && claims.filter(({ by }) => by === claim.by).length < 2) continue;
     // One that had ended when the acknowledged turn began has nothing on its way any more.
     const gone = history.gone.get(claim.by);
     if (gone && gone.at < earlier.at) continue;

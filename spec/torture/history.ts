@@ -41,9 +41,9 @@ export class History {
     return history;
   }
 
-  /** The turn of `by` in which something at `at` happened. */
-  turnAt(run: string, by: string, at: number): RunHistory['turns'][number] | undefined {
-    return this.of(run).turns.findLast((turn) => turn.by === by && turn.at <= at);
+  /** The turn of `by`, other than `turn`, in which something at `at` may have happened. */
+  otherTurnAt(run: string, by: string, at: number, turn: string): RunHistory['turns'][number] | undefined {
+    return this.of(run).turns.findLast((each) => each.by === by && each.at <= at && each.turn !== turn);
   }
 
   turn(run: string, turn: string): RunHistory['turns'][number] | undefined {
