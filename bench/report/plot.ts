@@ -26,7 +26,7 @@ export function plot(result: Result, database: DatabaseName, environment: Enviro
     ...columns.map((column, n) => legend(column, n)),
   ];
   const body = result.plot === 'bars' ? bars(result, columns) : lines(result, columns);
-  return document(WIDTH, body.height, [...head, ...body.parts]);
+  return document(`${result.title}, ${database}`, WIDTH, body.height, [...head, ...body.parts]);
 }
 
 function legend(column: string, n: number): string {

@@ -13,10 +13,10 @@ export function label(x: number, y: number, content: string, attributes: Attribu
   return element('text', { x, y, 'font-size': 12, fill: '#333', ...attributes }, escaped(content));
 }
 
-export function document(width: number, height: number, parts: readonly string[]): string {
+export function document(title: string, width: number, height: number, parts: readonly string[]): string {
   const background = element('rect', { width, height, fill: '#fff' });
   const open = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="sans-serif">`;
-  return `${[open, background, ...parts, '</svg>'].join('\n')}\n`;
+  return `${[open, element('title', {}, escaped(title)), background, ...parts, '</svg>'].join('\n')}\n`;
 }
 
 /** Round steps from zero that reach `max`. */
