@@ -2,7 +2,7 @@ import type { BufferedSignals, Taken } from './buffered-signals';
 import { type Checkpoints, type Position, positionKey } from './checkpoints';
 import type { LeaseChange, Leases, Release } from './leases';
 import type { RunChange, Runs } from './runs';
-import type { Param, Repeat, Sql } from './session';
+import type { Param, Sql } from './session';
 import type { Sharing, Work } from './sharing';
 import type { Waiters } from './waiters';
 
@@ -115,18 +115,18 @@ function changes(sharing: Sharing, { runs, leases }: Statements) {
       key: ({ runId }) => runId,
       size: ({ params }) => characters(params),
     }),
-    tryLockRun: leasing(sharing, 'tryLockRun', 'repeatable', (sql, claim) => leases.acquire(sql, claim)),
-    renewRunLock: leasing(sharing, 'renewRunLock', 'repeatable', (sql, renewal) => leases.renew(sql, renewal)),
+    tryLockRun: leasing(sharing, 'tryLockRun', (sql, claim) => leases.acquire(sql, claim)),
+    renewRunLock: leasing(sharing, 'renewRunLock', (sql, renewal) => leases.renew(sql, renewal)),
   };
 }
 
-function leasing(sharing: Sharing, label: string, repeat: Repeat, work: Work<LeaseChange, boolean>) {
-  const alone = (change: LeaseChange) => sharing.call(label, repeat, (sql) => work(sql, change));
+function leasing(sharing: Sharing, label: string, work: Work<LeaseChange, boolean>) {
+  const alone = (change: LeaseChange) => sharing.call(label, 'repeatable', (sql) => work(sql, change));
   if (!sharing.oneWriter) return alone;
   const shared = sharing.ordered<LeaseChange, boolean>({
     run: async (items) => {
       const [first, second] = items as readonly [LeaseChange, LeaseChange?];
-      return second ? sharing.inTurn(label, repeat, items, work) : [await alone(first)];
+      return second ? sharing.inTurn(label, 'repeatable', items, work) : [await alone(first)];
     },
     key: ({ runId }) => runId,
     size: ({ params }) => characters(params),
