@@ -161,7 +161,8 @@ eachDatabase(SERVERS, (kind) => {
     await cut();
     expect(await taken).toMatchObject({ operation: 'takeSignalWaiter', outcomeUnknown: true, transient: true });
     await blocker.rollback();
-    expect(await store.takeSignalWaiter(token)).toMatchObject({ token });
+    // Of another ORM: this one's driver may not have heard yet that its connection is closed.
+    expect(await new MikroOrmStateStore(plain).takeSignalWaiter(token)).toMatchObject({ token });
   });
 
   it('reports a refused connection, for every kind of call', async () => {
