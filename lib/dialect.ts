@@ -30,12 +30,22 @@ export interface Dialect {
   tagOperand(tag: string): string;
   /** Extra condition, with one parameter, that lets an index over leading characters serve `column operator ?`. */
   leadingText(column: string, operator: string): string | undefined;
+  /**
+   * What to select the first rows of `table` by `instant` from, where no index has them in that order and then in the key's: a
+   * from clause that confines the select to rows as early as those, ties included. `from` needs the parameters of
+   * `condition` and the limit, ahead of the select's own. `undefined`: the table itself will do.
+   */
+  readonly earliest: ((table: string, instant: string, condition: string) => string) | undefined;
+  /** Whether a page is found by keys alone and its rows read after it, because skipping over whole rows is dear. */
+  readonly readsPagesLate: boolean;
   /** `limit`/`offset` clause and its parameters. */
   page(limit: number | undefined, offset: number): { text: string; params: number[] };
   /** One row `(n, answer)` for each of `count` parameters: its number from 0, and what `ask` selects about it, a single value. */
   askEach(count: number, ask: (parameter: string) => string): string;
   /** Suffix that locks the rows a select inside a transaction returns. */
   readonly forUpdate: string;
+  /** The same, without the rows that somebody else has locked; `undefined` where the database cannot leave them out. */
+  readonly forUpdateSkipLocked: string | undefined;
   /** The same, beside others that do so too. */
   readonly forShare: string;
   /** Whether a transaction that begins with a read must take the write lock first. */
@@ -98,7 +108,13 @@ export function withServer(dialect: Dialect, facts: ServerFacts): Dialect {
       'the sql_mode of this connection holds NO_BACKSLASH_ESCAPES, under which MikroORM cannot escape parameters; remove it',
     );
   }
-  return /mariadb/i.test(facts.version) ? mariadb : dialect;
+  if (!/mariadb/i.test(facts.version)) return dialect;
+  return isAtLeast(facts.version, 10, 6) ? mariadb : { ...mariadb, forUpdateSkipLocked: undefined };
+}
+
+function isAtLeast(version: string, major: number, minor: number): boolean {
+  const [actualMajor = 0, actualMinor = 0] = version.split('.').map(Number.parseFloat);
+  return actualMajor > major || (actualMajor === major && actualMinor >= minor);
 }
 
 function onConflict(keys: readonly string[], action: string): string {
@@ -118,6 +134,8 @@ const sqlite: Dialect = {
   hasTag: (column) => `exists (select 1 from json_each(${column}) as tag where tag.value = ?)`,
   tagOperand: (tag) => tag,
   leadingText: () => undefined,
+  earliest: undefined,
+  readsPagesLate: false,
   page: (limit, offset) =>
     limit === undefined && offset === 0
       ? { text: '', params: [] }
@@ -127,6 +145,7 @@ const sqlite: Dialect = {
     return `with asked(n, subject) as (values ${asked}) select n, (${ask('asked.subject')}) as answer from asked`;
   },
   forUpdate: '',
+  forUpdateSkipLocked: undefined,
   forShare: '',
   writesFirst: true,
   oneWriter: true,
@@ -151,12 +170,15 @@ const postgresql: Dialect = {
   tagOperand: (tag) => JSON.stringify([tag]),
   leadingText: (column, operator) =>
     `left(${column}, ${INDEXED_CHARACTERS}) ${operator} left(?, ${INDEXED_CHARACTERS})`,
+  earliest: undefined,
+  readsPagesLate: false,
   page: (limit, offset) => ({
     text: `${limit === undefined ? '' : ' limit ?'}${offset === 0 ? '' : ' offset ?'}`,
     params: [...(limit === undefined ? [] : [limit]), ...(offset === 0 ? [] : [offset])],
   }),
   askEach: sqlite.askEach,
   forUpdate: ' for update',
+  forUpdateSkipLocked: ' for update skip locked',
   forShare: ' for share',
   writesFirst: false,
   oneWriter: false,
@@ -184,6 +206,12 @@ const mysql: Dialect = {
   hasTag: (column) => `json_contains(${column}, ?)`,
   tagOperand: (tag) => JSON.stringify(tag),
   leadingText: () => undefined,
+  // A status, an instant and a run's id are longer than an index entry of InnoDB, which then leaves the id out.
+  earliest: (table, instant, condition) =>
+    `(select max(durable_instant) as durable_instant from (select ${instant} as durable_instant from ${table} ` +
+    `where ${condition} order by ${instant} limit ?) as earliest) as latest ` +
+    `straight_join ${table} on ${instant} <= latest.durable_instant`,
+  readsPagesLate: true,
   page: (limit, offset) => {
     if (limit === undefined && offset === 0) return { text: '', params: [] };
     return limit === undefined
@@ -194,6 +222,7 @@ const mysql: Dialect = {
   askEach: (count, ask) =>
     Array.from({ length: count }, (_, n) => `select ${n} as n, (${ask('?')}) as answer`).join(' union all '),
   forUpdate: ' for update',
+  forUpdateSkipLocked: ' for update skip locked',
   forShare: ' lock in share mode',
   writesFirst: false,
   oneWriter: false,

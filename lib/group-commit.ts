@@ -2,8 +2,11 @@
 export interface Grouping<Item, Result> {
   /** Throws to refuse a call, in the caller's own context: what runs a group belongs to another call. */
   readonly admit: () => void;
-  /** Carry out many calls at once; results in the order of `items`, all of them or none. */
-  readonly run: (items: readonly Item[]) => Promise<readonly Result[]>;
+  /**
+   * Carry out many calls at once; results in the order of `items`, all of them or none. A result may be a promise: that
+   * item goes on by itself and holds up none of its neighbours, but the group is under way until it has settled.
+   */
+  readonly run: (items: readonly Item[]) => Promise<readonly (Result | Promise<Result>)[]>;
   /** Calls of one key never share a group and keep their order. Absent: any calls may share one. */
   readonly key?: (item: Item) => string;
   /** Size of an item, in the unit of `maxSize`. */
@@ -120,6 +123,7 @@ export class GroupCommit<Item, Result> {
     try {
       const results = await this.grouping.run(group.map(({ item }) => item));
       for (const [position, waiting] of group.entries()) waiting.resolve(results[position] as Result);
+      await Promise.allSettled(results.filter((result) => result instanceof Promise));
     } catch (error) {
       if (group.length > 1 && this.grouping.divisible(error)) {
         const half = Math.ceil(group.length / 2);

@@ -93,9 +93,10 @@ function reads(sharing: Sharing, { runs, checkpoints }: Statements) {
 }
 
 /**
- * Updates of one run each. They share a transaction where one writer has the whole database in any case. Elsewhere they wait
- * for row locks that others may hold on one run, and a group would wait for all its runs: a renewal that comes late costs a
- * lease, and a lease a second execution. A release is late for nobody but its own run's next owner, so releases do share.
+ * Updates of one run each. They wait for row locks that others may hold on one run, and a group would wait for all its runs: a
+ * renewal that comes late costs a lease, and a lease a second execution. Where one writer has the whole database they share a
+ * transaction in any case; elsewhere patches go alone, and leases share what nobody has locked. A release is late for nobody
+ * but its own run's next owner, so that releases share a statement.
  */
 function changes(sharing: Sharing, { runs, leases }: Statements) {
   const update: Work<RunChange, boolean> = (sql, change) => runs.update(sql, change);
@@ -115,23 +116,39 @@ function changes(sharing: Sharing, { runs, leases }: Statements) {
       key: ({ runId }) => runId,
       size: ({ params }) => characters(params),
     }),
-    tryLockRun: leasing(sharing, 'tryLockRun', (sql, claim) => leases.acquire(sql, claim)),
-    renewRunLock: leasing(sharing, 'renewRunLock', (sql, renewal) => leases.renew(sql, renewal)),
+    tryLockRun: leasing(sharing, 'tryLockRun', {
+      one: (sql, claim) => leases.acquire(sql, claim),
+      unlocked: (sql, claims) => leases.acquireUnlocked(sql, claims),
+    }),
+    renewRunLock: leasing(sharing, 'renewRunLock', {
+      one: (sql, renewal) => leases.renew(sql, renewal),
+      unlocked: (sql, renewals) => leases.renewUnlocked(sql, renewals),
+    }),
   };
 }
 
-function leasing(sharing: Sharing, label: string, work: Work<LeaseChange, boolean>) {
-  const alone = (change: LeaseChange) => sharing.call(label, 'repeatable', (sql) => work(sql, change));
-  if (!sharing.oneWriter) return alone;
-  const shared = sharing.ordered<LeaseChange, boolean>({
+interface Leasing {
+  one: Work<LeaseChange, boolean>;
+  unlocked(sql: Sql, changes: readonly LeaseChange[]): Promise<ReadonlySet<string>>;
+}
+
+/** Fewer changes than this are not worth a transaction's round trips. */
+const WORTH_A_TRANSACTION = 4;
+
+function leasing(sharing: Sharing, label: string, { one, unlocked }: Leasing) {
+  const alone = (change: LeaseChange) => sharing.call(label, 'repeatable', (sql) => one(sql, change));
+  return sharing.grouped<LeaseChange, boolean>({
     run: async (items) => {
-      const [first, second] = items as readonly [LeaseChange, LeaseChange?];
-      return second ? sharing.inTurn(label, 'repeatable', items, work) : [await alone(first)];
+      if (sharing.oneWriter && items.length > 1) return sharing.inTurn(label, 'repeatable', items, one);
+      const together = items.length >= WORTH_A_TRANSACTION && (await sharing.skipsLocked(label));
+      const work = (sql: Sql) => unlocked(sql, items);
+      const done = together ? await sharing.transaction(label, 'repeatable', work) : new Set();
+      // Refused, or somebody has its run locked: a statement that waits for that and for nothing else tells.
+      return items.map((item) => done.has(item.runId) || alone(item));
     },
     key: ({ runId }) => runId,
-    size: ({ params }) => characters(params),
+    size: ({ runId }) => runId.length,
   });
-  return (change: LeaseChange) => shared.submit(change);
 }
 
 /** Alone: one statement. Together: look for all, then remove what was found; one statement too when nothing is there. */

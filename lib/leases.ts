@@ -1,6 +1,6 @@
 import { WIDTHS } from '../schemas/widths';
 import { checkEpochMs, checkText } from './limits';
-import type { Scope } from './scope';
+import type { Condition, Scope } from './scope';
 import type { Param, Sql } from './session';
 import type { Tables } from './tables';
 import { perCount, repeated } from './texts';
@@ -9,8 +9,10 @@ import { ACTIVE_STATUSES, type RunStatus, UNLOCKABLE_STATUSES } from './types';
 /** A claim on a run's lease or its renewal, checked. */
 export interface LeaseChange {
   readonly runId: string;
-  readonly text: string;
-  readonly params: readonly Param[];
+  readonly owner: string;
+  readonly until: Param;
+  /** What must hold of the run's row; a condition and its parameters. */
+  readonly condition: Condition;
 }
 
 /** A lease to free. */
@@ -21,12 +23,16 @@ export interface Release {
 
 /** Statements on the two lease columns of a run: each one conditional update by primary key. */
 export class Leases {
+  private readonly claimable: string;
+  private readonly claimableActive: string;
+  private readonly held: string;
   private readonly acquireText: string;
-  private readonly acquireActiveText: string;
   private readonly renewText: string;
+  private readonly acquireLockedText: (count: number) => string;
+  private readonly renewLockedText: (count: number) => string;
+  private readonly selectText: string;
   private readonly releaseText: (count: number) => string;
   private readonly releaseOwnText: (count: number) => string;
-  private readonly heldText: string;
 
   constructor(
     private readonly tables: Tables,
@@ -35,44 +41,80 @@ export class Leases {
     const { runs } = tables;
     const [id, by, until] = [runs.column('id'), runs.column('lockedBy'), runs.column('lockedUntil')];
     const confined = scope.runs().text;
-    const acquire =
-      `update ${runs.name} set ${by} = ?, ${until} = ? where ${id} = ? ` +
-      `and (${until} is null or ${until} <= ?) and ${runs.column('status')}`;
-    this.acquireText = `${acquire} not in (${literals(UNLOCKABLE_STATUSES)})${confined}`;
-    this.acquireActiveText = `${acquire} in (${literals(ACTIVE_STATUSES)})${confined}`;
+    const free = `${id} = ? and (${until} is null or ${until} <= ?) and ${runs.column('status')}`;
+    this.claimable = `${free} not in (${literals(UNLOCKABLE_STATUSES)})${confined}`;
+    this.claimableActive = `${free} in (${literals(ACTIVE_STATUSES)})${confined}`;
+    this.held = `${id} = ? and ${by} = ?${confined}`;
+    const update = `update ${runs.name} set `;
     // Never back: of renewals that were held up together, the oldest may arrive last.
     const later = `case when ${until} > ? then ${until} else ? end`;
-    this.renewText = `update ${runs.name} set ${until} = ${later} where ${id} = ? and ${by} = ?${confined}`;
-    const release = `update ${runs.name} set ${by} = null, ${until} = null where ${id} in `;
-    this.releaseText = perCount((count) => `${release}(${repeated('?', count)})${confined}`);
-    this.releaseOwnText = perCount((count) => `${release}(${repeated('?', count)})${confined} and ${by} = ?`);
-    this.heldText = `select 1 from ${runs.name} where ${id} = ? and ${by} = ?${confined}`;
+    this.acquireText = `${update}${by} = ?, ${until} = ? where `;
+    this.renewText = `${update}${until} = ${later} where `;
+    const each = (column: string, value: string, count: number) =>
+      `${column} = case ${id} ${repeated(`when ? then ${value}`, count, ' ')} else ${column} end`;
+    const inIds = (count: number) => ` where ${id} in (${repeated('?', count)})`;
+    this.acquireLockedText = perCount(
+      (count) => `${update}${each(by, '?', count)}, ${each(until, '?', count)}${inIds(count)}`,
+    );
+    this.renewLockedText = perCount((count) => `${update}${each(until, later, count)}${inIds(count)}`);
+    this.selectText = `select ${id} as id from ${runs.name} where `;
+    const release = `${update}${by} = null, ${until} = null`;
+    this.releaseText = perCount((count) => `${release}${inIds(count)}${confined}`);
+    this.releaseOwnText = perCount((count) => `${release}${inIds(count)}${confined} and ${by} = ?`);
   }
 
   /** Check a claim on a lease. It holds for a run that has not ended or, where `onlyActive`, that is not at rest either. */
   claim(runId: string, owner: string, untilMs: number, nowMs: number): (onlyActive: boolean) => LeaseChange {
     checkText(owner, 'lease owner', WIDTHS.short);
     const until = this.instant(untilMs, 'leaseUntilMs');
-    const params = [owner, until, runId, this.present(nowMs), ...this.scope.runs().params];
-    return (onlyActive) => ({ runId, text: onlyActive ? this.acquireActiveText : this.acquireText, params });
+    const params = [runId, this.present(nowMs), ...this.scope.runs().params];
+    return (onlyActive) => {
+      const condition = { text: onlyActive ? this.claimableActive : this.claimable, params };
+      return { runId, owner, until, condition };
+    };
   }
 
   /** Take the lease of a run that nobody holds at the claim's present. */
-  async acquire(sql: Sql, { text, params }: LeaseChange): Promise<boolean> {
-    return (await sql.affected(text, params)) === 1;
+  async acquire(sql: Sql, { owner, until, condition }: LeaseChange): Promise<boolean> {
+    return (await sql.affected(this.acquireText + condition.text, [owner, until, ...condition.params])) === 1;
   }
 
-  /** Check a renewal and turn it into its parameters. */
+  /**
+   * Take the leases of different runs that nobody holds, as far as nobody's lock on a run is in the way: those are left
+   * out, not waited for. Needs a transaction. Returns the runs whose leases were taken.
+   */
+  async acquireUnlocked(sql: Sql, claims: readonly LeaseChange[]): Promise<ReadonlySet<string>> {
+    const locked = await this.lock(sql, claims);
+    if (locked.length === 0) return new Set();
+    const owners = locked.flatMap(({ runId, owner }) => [runId, owner]);
+    const untils = locked.flatMap(({ runId, until }) => [runId, until]);
+    const ids = locked.map(({ runId }) => runId);
+    await sql.run(this.acquireLockedText(ids.length), [...owners, ...untils, ...ids]);
+    return new Set(ids);
+  }
+
+  /** Check a renewal. */
   renewal(runId: string, owner: string, untilMs: number): LeaseChange {
     const until = this.instant(untilMs, 'leaseUntilMs');
-    return { runId, text: this.renewText, params: [until, until, runId, owner, ...this.scope.runs().params] };
+    return { runId, owner, until, condition: { text: this.held, params: [runId, owner, ...this.scope.runs().params] } };
   }
 
   /** Extend the lease its owner still holds, expired or not; one that ends later stays. */
-  async renew(sql: Sql, { text, params }: LeaseChange): Promise<boolean> {
-    if ((await sql.affected(text, params)) === 1) return true;
+  async renew(sql: Sql, { until, condition }: LeaseChange): Promise<boolean> {
+    if ((await sql.affected(this.renewText + condition.text, [until, until, ...condition.params])) === 1) return true;
+    if (!sql.dialect.countsChangedRows) return false;
     // A server that counts changed rows reports none when the lease already ends at that time.
-    return sql.dialect.countsChangedRows && (await sql.rows(this.heldText, params.slice(2))).length === 1;
+    return (await sql.rows(this.selectText + condition.text, condition.params)).length === 1;
+  }
+
+  /** Extend the leases of different runs, in the way of {@link acquireUnlocked}. */
+  async renewUnlocked(sql: Sql, renewals: readonly LeaseChange[]): Promise<ReadonlySet<string>> {
+    const locked = await this.lock(sql, renewals);
+    if (locked.length === 0) return new Set();
+    const untils = locked.flatMap(({ runId, until }) => [runId, until, until]);
+    const ids = locked.map(({ runId }) => runId);
+    await sql.run(this.renewLockedText(ids.length), [...untils, ...ids]);
+    return new Set(ids);
   }
 
   /** Free the leases of runs: where an owner is named only that one's, else whoever holds them. */
@@ -82,6 +124,15 @@ export class Leases {
       if (owner === undefined) await sql.run(this.releaseText(ids.length), params);
       else await sql.run(this.releaseOwnText(ids.length), [...params, owner]);
     }
+  }
+
+  /** Lock the rows that fulfil their change's condition and that nobody else has locked. */
+  private async lock(sql: Sql, changes: readonly LeaseChange[]): Promise<LeaseChange[]> {
+    const any = changes.map(({ condition }) => `(${condition.text})`).join(' or ');
+    const params = changes.flatMap(({ condition }) => condition.params);
+    const rows = await sql.rows(`${this.selectText}${any}${sql.dialect.forUpdateSkipLocked}`, params);
+    const locked = new Set(rows.map(({ id }) => id));
+    return changes.filter(({ runId }) => locked.has(runId));
   }
 
   /** The present, rounded down: a lease that ends within this millisecond still holds. */

@@ -1,12 +1,14 @@
+import type { Dialect } from './dialect';
 import { checkCount, checkEpochMs, checkText } from './limits';
+import type { Question } from './questions';
 import { toRun } from './rows';
 import { RunFilter } from './run-query';
 import { all, type Condition, type Scope } from './scope';
-import type { Param, Sql } from './session';
+import type { Row, Sql } from './session';
 import type { Tables } from './tables';
 import type { RunFacet, RunFacetQuery, RunQuery, RunStatus, WorkflowRun } from './types';
 
-/** Statements that read many runs: the engine's poll scans and the queries of operators. */
+/** Selects of many runs: the engine's poll scans and the queries of operators. */
 export class Listings {
   constructor(
     private readonly tables: Tables,
@@ -14,20 +16,23 @@ export class Listings {
   ) {}
 
   /** Runs that were being executed or cancelled, leased or not; the oldest first. */
-  incomplete(sql: Sql, namespace?: string): Promise<WorkflowRun[]> {
-    return this.scan(sql, this.status('running', 'cancelling'), namespace, this.oldestFirst(sql));
+  incomplete(dialect: Dialect, namespace?: string): Question {
+    return this.select(this.status('running', 'cancelling'), namespace, this.oldestFirst(dialect));
   }
 
-  /** At most `limit` runs nobody has picked up yet; the oldest first. */
-  async pending(sql: Sql, limit: number, namespace?: string): Promise<WorkflowRun[]> {
+  /** At most `limit` runs nobody has picked up yet; the oldest first. `null`: none are wanted. */
+  pending(dialect: Dialect, limit: number, namespace?: string): Question | null {
     checkCount(limit, 'limit');
-    if (namespace !== undefined) checkText(namespace, 'namespace');
-    if (limit === 0) return [];
-    return this.scan(sql, this.status('pending'), namespace, `${this.oldestFirst(sql)} limit ?`, [limit]);
+    const { runs } = this.tables;
+    const pending = this.within(this.status('pending'), namespace);
+    const from = dialect.earliest?.(runs.name, runs.column('createdAt'), pending.text);
+    const ahead = from === undefined ? [] : [...pending.params, limit];
+    const text = `select ${runs.selection} from ${from ?? runs.name} where ${pending.text}${this.oldestFirst(dialect)} limit ?`;
+    return limit === 0 ? null : { text, params: [...ahead, ...pending.params, limit] };
   }
 
   /** Suspended runs whose timer is due at `nowMs`; the longest due first. */
-  due(sql: Sql, nowMs: number, namespace?: string): Promise<WorkflowRun[]> {
+  due(dialect: Dialect, nowMs: number, namespace?: string): Question {
     checkEpochMs(nowMs, 'nowMs');
     const { runs } = this.tables;
     const wakeAt = runs.column('wakeAt');
@@ -37,19 +42,30 @@ export class Listings {
       // Rounded down: a timer that ends within this millisecond is not due yet.
       params: [...suspended.params, runs.encode('wakeAt', Math.floor(nowMs))],
     };
-    return this.scan(sql, due, namespace, ` order by ${wakeAt}, ${this.id(sql)}`);
+    return this.select(due, namespace, ` order by ${wakeAt}, ${this.id(dialect)}`);
   }
 
-  /** The runs a query matches, newest first, ties by descending id. */
-  async matching(sql: Sql, query: RunQuery): Promise<WorkflowRun[]> {
-    if (query.limit !== undefined) checkCount(query.limit, 'query.limit');
-    if (query.offset !== undefined) checkCount(query.offset, 'query.offset');
-    const conditions = new RunFilter(this.tables, sql.dialect).conditions(query);
-    if (conditions === null || query.limit === 0) return [];
+  /** The runs a query matches, newest first, ties by descending id. `null`: nothing can match. */
+  matching(dialect: Dialect, query: RunQuery): Question | null {
+    const { limit, offset = 0 } = query;
+    if (limit !== undefined) checkCount(limit, 'query.limit');
+    checkCount(offset, 'query.offset');
+    const conditions = new RunFilter(this.tables, dialect).conditions(query);
+    if (conditions === null || limit === 0) return null;
     const { runs } = this.tables;
-    const page = sql.dialect.page(query.limit, query.offset ?? 0);
-    const newestFirst = ` order by ${runs.column('createdAt')} desc, ${this.id(sql)} desc`;
-    return this.scan(sql, all(conditions), undefined, newestFirst + page.text, page.params);
+    const { text, params } = this.within(all(conditions), undefined);
+    const newestFirst = ` order by ${runs.column('createdAt')} desc, ${this.id(dialect)} desc`;
+    const page = dialect.page(limit, offset);
+    const paged = `from ${runs.name} where ${text}${newestFirst}${page.text}`;
+    const id = runs.column('id');
+    const late = `from (select ${id} as durable_id ${paged}) as page join ${runs.name} on ${id} = page.durable_id${newestFirst}`;
+    const source = dialect.readsPagesLate && offset > 0 ? late : paged;
+    return { text: `select ${runs.selection} ${source}`, params: [...params, ...page.params] };
+  }
+
+  /** The runs of an answer. */
+  decode(rows: readonly Row[]): WorkflowRun[] {
+    return rows.map((row) => toRun(this.tables.runs.decode(row)));
   }
 
   /** Counts per status and origin over everything a query matches. */
@@ -74,22 +90,19 @@ export class Listings {
     );
   }
 
-  private async scan(
-    sql: Sql,
-    where: Condition,
-    namespace: string | undefined,
-    tail: string,
-    tailParams: readonly Param[] = [],
-  ): Promise<WorkflowRun[]> {
+  private select(where: Condition, namespace: string | undefined, order: string): Question {
     const { runs } = this.tables;
+    const { text, params } = this.within(where, namespace);
+    return { text: `select ${runs.selection} from ${runs.name} where ${text}${order}`, params };
+  }
+
+  /** A condition confined to a namespace asked for and to the store's own. */
+  private within(where: Condition, namespace: string | undefined): Condition {
     if (namespace !== undefined) checkText(namespace, 'namespace');
-    const inNamespace = namespace === undefined ? '' : ` and ${runs.column('namespace')} = ?`;
+    const asked = namespace === undefined ? [] : [namespace];
+    const inNamespace = asked.map(() => ` and ${this.tables.runs.column('namespace')} = ?`).join('');
     const scope = this.scope.runs();
-    const rows = await sql.rows(
-      `select ${runs.selection} from ${runs.name} where ${where.text}${inNamespace}${scope.text}${tail}`,
-      [...where.params, ...(namespace === undefined ? [] : [namespace]), ...scope.params, ...tailParams],
-    );
-    return rows.map((row) => toRun(runs.decode(row)));
+    return { text: where.text + inNamespace + scope.text, params: [...where.params, ...asked, ...scope.params] };
   }
 
   private status(...statuses: RunStatus[]): Condition {
@@ -98,12 +111,12 @@ export class Listings {
     return { text: `${column} in (${statuses.map(() => '?').join(', ')})`, params: statuses };
   }
 
-  private oldestFirst(sql: Sql): string {
-    return ` order by ${this.tables.runs.column('createdAt')}, ${this.id(sql)}`;
+  private oldestFirst(dialect: Dialect): string {
+    return ` order by ${this.tables.runs.column('createdAt')}, ${this.id(dialect)}`;
   }
 
-  private id(sql: Sql): string {
-    return sql.dialect.bytewise(this.tables.runs.column('id'));
+  private id(dialect: Dialect): string {
+    return dialect.bytewise(this.tables.runs.column('id'));
   }
 }
 

@@ -126,6 +126,7 @@ export class Session {
   /** The dialect of the real server. Asking is a call like any other: tried again, and failing with an error of ours. */
   async dialect(label: string): Promise<Dialect> {
     if (!this.base.probe) return this.base;
+    this.assertNotBlocked();
     return this.attempt(label, 'repeatable', async (dialect) => dialect);
   }
 

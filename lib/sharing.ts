@@ -20,7 +20,8 @@ const ALONE: GroupBounds = { ...DEFAULTS, lanes: Number.POSITIVE_INFINITY, maxIt
 /** What a call does for one item. */
 export type Work<Item, Result> = (sql: Sql, item: Item) => Promise<Result>;
 
-type Shared<Item, Result> = Omit<Grouping<Item, Result>, 'admit' | 'divisible'>;
+type Shared<Item, Result> = Omit<Grouping<Item, Result>, 'admit' | 'divisible'> &
+  Partial<Pick<Grouping<Item, Result>, 'divisible'>>;
 
 /** The ways in which calls of one store go to the database together. */
 export class Sharing {
@@ -44,6 +45,16 @@ export class Sharing {
     return this.session.call(label, repeat, work);
   }
 
+  /** Statements that take effect together or not at all. */
+  transaction<T>(label: string, repeat: Repeat, work: (sql: Sql) => Promise<T>): Promise<T> {
+    return this.session.transaction(label, repeat, work);
+  }
+
+  /** Whether a statement can leave out the rows that somebody else has locked. */
+  async skipsLocked(label: string): Promise<boolean> {
+    return (await this.session.dialect(label)).forUpdateSkipLocked !== undefined;
+  }
+
   /** One transaction in which the items follow each other. */
   inTurn<Item, Result>(
     label: string,
@@ -51,7 +62,7 @@ export class Sharing {
     items: readonly Item[],
     work: Work<Item, Result>,
   ): Promise<Result[]> {
-    return this.session.transaction(label, repeat, async (sql) => {
+    return this.transaction(label, repeat, async (sql) => {
       const results: Result[] = [];
       for (const item of items) results.push(await work(sql, item));
       return results;
@@ -70,7 +81,7 @@ export class Sharing {
 
   private within<Item, Result>(bounds: GroupBounds, shared: Shared<Item, Result>): GroupCommit<Item, Result> {
     const admit = () => this.session.assertNotBlocked();
-    return new GroupCommit<Item, Result>({ ...shared, admit, divisible: isOneRowsFault }, bounds);
+    return new GroupCommit<Item, Result>({ divisible: isOneRowsFault, ...shared, admit }, bounds);
   }
 }
 

@@ -1,6 +1,7 @@
 import type { EntityManager } from '@mikro-orm/core';
 import { BufferedSignals } from './buffered-signals';
 import { Checkpoints } from './checkpoints';
+import type { Dialect } from './dialect';
 import { DurableRunNotFoundError, DurableTransactionError } from './errors';
 import { Events } from './events';
 import { checkpointRow, type Groups, groupsOf } from './groups';
@@ -9,11 +10,12 @@ import { Leases } from './leases';
 import { checkCount, checkInteger, checkText } from './limits';
 import { ListedRuns } from './listed-runs';
 import { Listings } from './listings';
+import { type Question, Questions } from './questions';
 import { boundsOf, Retention } from './retention';
 import { Runs } from './runs';
 import { ensureMikroOrmDurableSchema } from './schema';
 import { Scope } from './scope';
-import { type OrmLike, type RetryOptions, Session, type Sql } from './session';
+import { type OrmLike, type RetryOptions, Session } from './session';
 import { type GroupCommitOptions, Sharing } from './sharing';
 import { StepHandle, Superseded } from './step-handle';
 import { inTransaction } from './step-transaction';
@@ -72,6 +74,7 @@ export class MikroOrmStateStore implements StateStore {
   private readonly retention: Retention;
   private readonly session: Session;
   private readonly groups: Groups;
+  private readonly questions: Questions;
   private readonly inFlight: InFlight;
   private readonly listed: ListedRuns;
   /** Of the leases won through this store and not released yet, by run. */
@@ -109,6 +112,7 @@ export class MikroOrmStateStore implements StateStore {
     this.retention = new Retention(this.tables, scope, this.runs, this.buffered);
     // Inside the caller's transaction every call is its own: its failure belongs to nobody else.
     const sharing = new Sharing(this.session, this.joined ? false : (options.groupCommit ?? {}));
+    this.questions = new Questions(sharing);
     const { runs, checkpoints, waiters, buffered, leases } = this;
     this.groups = groupsOf(sharing, { runs, checkpoints, waiters, buffered, leases });
   }
@@ -239,25 +243,21 @@ export class MikroOrmStateStore implements StateStore {
 
   /** Runs in `running` or `cancelling`, leased or not, oldest first. */
   async listIncompleteRuns(namespace?: string): Promise<WorkflowRun[]> {
-    const list = (sql: Sql) => this.listings.incomplete(sql, namespace);
-    const runs = await this.session.call('listIncompleteRuns', 'repeatable', list);
+    const runs = await this.scan('listIncompleteRuns', (dialect) => this.listings.incomplete(dialect, namespace));
     this.listed.replace('incomplete', runs);
     return runs;
   }
 
   /** The oldest `limit` runs in `pending`, by `createdAt` and then `id`. */
   async listPendingRuns(limit: number, namespace?: string): Promise<WorkflowRun[]> {
-    const list = (sql: Sql) => this.listings.pending(sql, limit, namespace);
-    const runs = await this.session.call('listPendingRuns', 'repeatable', list);
+    const runs = await this.scan('listPendingRuns', (dialect) => this.listings.pending(dialect, limit, namespace));
     this.listed.replace('pending', runs);
     return runs;
   }
 
   /** Suspended runs with `wakeAt <= nowMs`, longest due first. */
   async listDueTimers(nowMs: number, namespace?: string): Promise<WorkflowRun[]> {
-    const runs = await this.session.call('listDueTimers', 'repeatable', (sql) =>
-      this.listings.due(sql, nowMs, namespace),
-    );
+    const runs = await this.scan('listDueTimers', (dialect) => this.listings.due(dialect, nowMs, namespace));
     this.listed.see(runs);
     return runs;
   }
@@ -270,7 +270,7 @@ export class MikroOrmStateStore implements StateStore {
   async tryLockRun(runId: string, owner: string, leaseUntilMs: number, nowMs: number): Promise<boolean> {
     checkText(runId, 'runId');
     const claim = this.leases.claim(runId, owner, leaseUntilMs, nowMs);
-    const won = await this.groups.tryLockRun(claim(this.listed.take(runId)));
+    const won = await this.groups.tryLockRun.submit(claim(this.listed.take(runId)));
     if (won) this.owners.set(runId, owner);
     return won;
   }
@@ -293,7 +293,7 @@ export class MikroOrmStateStore implements StateStore {
     checkText(runId, 'runId');
     checkText(owner, 'lease owner');
     const renewal = this.leases.renewal(runId, owner, leaseUntilMs);
-    return this.inFlight.track(runId, () => this.groups.renewRunLock(renewal));
+    return this.inFlight.track(runId, () => this.groups.renewRunLock.submit(renewal));
   }
 
   /** Make `waiter` the one its token wakes, in place of any other. */
@@ -314,7 +314,9 @@ export class MikroOrmStateStore implements StateStore {
 
   /** Waiters whose token literally begins with `prefix` (`''`: all), by run, furthest step first. */
   async listSignalWaiters(prefix: string): Promise<SignalWaiter[]> {
-    return this.session.call('listSignalWaiters', 'repeatable', (sql) => this.waiters.list(sql, prefix));
+    const label = 'listSignalWaiters';
+    const question = this.waiters.list(await this.session.dialect(label), prefix);
+    return this.waiters.decode(await this.questions.ask(label, question));
   }
 
   /** Remove exactly this waiter; silent when token, run or step differ. */
@@ -381,7 +383,7 @@ export class MikroOrmStateStore implements StateStore {
 
   /** The runs a query matches, newest first (`createdAt`, then `id`), paged by `limit` and `offset`. */
   async listRuns(query: RunQuery): Promise<WorkflowRun[]> {
-    const runs = await this.session.call('listRuns', 'repeatable', (sql) => this.listings.matching(sql, query));
+    const runs = await this.scan('listRuns', (dialect) => this.listings.matching(dialect, query));
     this.listed.see(runs);
     return runs;
   }
@@ -397,6 +399,11 @@ export class MikroOrmStateStore implements StateStore {
    */
   async settled(boundMs = 10_000): Promise<void> {
     await this.session.settled(boundMs);
+  }
+
+  private async scan(label: string, select: (dialect: Dialect) => Question | null): Promise<WorkflowRun[]> {
+    const question = select(await this.session.dialect(label));
+    return question === null ? [] : this.listings.decode(await this.questions.ask(label, question));
   }
 
   private view(): View {

@@ -12,6 +12,8 @@ import type { Param, Row } from './session';
 interface Column {
   /** Quoted column name. */
   readonly name: string;
+  /** The expression that reads it, under its property's name. */
+  readonly selected: string;
   encode(value: unknown): Param;
   decode(raw: unknown): unknown;
 }
@@ -30,19 +32,23 @@ export class Table<Shape extends object> {
     this.name = schema ? `${quote(schema)}.${quote(meta.tableName)}` : quote(meta.tableName);
     this.properties = Object.keys(meta.properties) as (keyof Shape & string)[];
     const columns = new Map<string, Column>();
-    const selected: string[] = [];
     for (const property of Object.values(meta.properties)) {
       const type = property.customType as DurableType<unknown, unknown>;
       const name = quote(property.fieldNames[0] as string);
       columns.set(property.name, {
         name,
+        selected: `${type.selectSql(name, platform)} as ${quote(property.name)}`,
         encode: (value) => type.convertToDatabaseValue(value, platform) as Param,
         decode: (raw) => type.convertToJSValue(raw),
       });
-      selected.push(`${type.selectSql(name, platform)} as ${quote(property.name)}`);
     }
     this.columns = columns;
-    this.selection = selected.join(', ');
+    this.selection = this.select(...this.properties);
+  }
+
+  /** The select list of these properties, each column under its property's name. */
+  select(...properties: readonly (keyof Shape & string)[]): string {
+    return properties.map((property) => this.of(property).selected).join(', ');
   }
 
   /** Quoted name of the property's column. */

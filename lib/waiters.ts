@@ -1,10 +1,12 @@
+import type { Dialect } from './dialect';
 import { checkSignalToken } from './events';
 import { checkText } from './limits';
 import { startsWith } from './prefix';
+import type { Question } from './questions';
 import { retake } from './retake';
 import { toWaiter, waiterParams } from './rows';
 import type { Scope } from './scope';
-import type { Param, Sql } from './session';
+import type { Param, Row, Sql } from './session';
 import type { Tables } from './tables';
 import { perCount, repeated } from './texts';
 import type { SignalWaiter } from './types';
@@ -81,21 +83,25 @@ export class Waiters {
   }
 
   /** The waiters whose token begins with `prefix`; each run's furthest step first. */
-  async list(sql: Sql, prefix: string): Promise<SignalWaiter[]> {
+  list(dialect: Dialect, prefix: string): Question {
     checkText(prefix, 'prefix');
     const { waiters } = this.tables;
-    const range = startsWith(sql.dialect, waiters.column('token'), prefix) ?? { text: '1 = 1', params: [] };
+    const range = startsWith(dialect, waiters.column('token'), prefix) ?? { text: '1 = 1', params: [] };
     const scope = this.scope.ownedRows(waiters);
     const order = [
-      sql.dialect.bytewise(waiters.column('runId')),
+      dialect.bytewise(waiters.column('runId')),
       `${waiters.column('seq')} desc`,
-      sql.dialect.bytewise(waiters.column('token')),
+      dialect.bytewise(waiters.column('token')),
     ];
-    const rows = await sql.rows(
-      `select ${waiters.selection} from ${waiters.name} where ${range.text}${scope.text} order by ${order.join(', ')}`,
-      [...range.params, ...scope.params],
-    );
-    return rows.map((row) => toWaiter(waiters.decode(row)));
+    return {
+      text: `select ${waiters.selection} from ${waiters.name} where ${range.text}${scope.text} order by ${order.join(', ')}`,
+      params: [...range.params, ...scope.params],
+    };
+  }
+
+  /** The waiters of an answer. */
+  decode(rows: readonly Row[]): SignalWaiter[] {
+    return rows.map((row) => toWaiter(this.tables.waiters.decode(row)));
   }
 
   /** Remove exactly this waiter: token, run and step all match. */

@@ -64,6 +64,43 @@ eachDatabase(SERVERS, (kind) => {
     expect(await store.getRun(id)).toMatchObject({ output: 3, searchAttributes: { n: 3 } });
   });
 
+  describe('leases asked for in one tick, one run locked by a competitor', () => {
+    async function contended(change: string, ask: (id: string) => Promise<boolean>) {
+      const ids = await Promise.all(Array.from({ length: 6 }, () => stored({ lockedBy: 'me', lockedUntil: 1000 })));
+      const competitor = await holding(other, `update durable_workflow_runs set ${change} where id = ?`, ids[2]);
+      const asked = ids.map(ask);
+      const others = await Promise.all(asked.filter((_, n) => n !== 2));
+      await untilBlocked(kind, other);
+      return { competitor, others, waiting: asked[2] as Promise<boolean> };
+    }
+    const claim = (id: string) => store.tryLockRun(id, 'me too', 3000, 2000);
+    const renew = (id: string) => store.renewRunLock(id, 'me', 3000);
+    const taken = "locked_by = 'competitor', locked_until = '2030-01-01'";
+
+    it.each([
+      ['claims', claim],
+      ['renewals', renew],
+    ])(
+      '%s: the others do not wait for it, and it is made when the competitor leaves the lease alone',
+      async (_, ask) => {
+        const { competitor, others, waiting } = await contended("origin = 'competitor'", ask);
+        expect(others).toEqual([true, true, true, true, true]);
+        await competitor.commit();
+        expect(await waiting).toBe(true);
+      },
+    );
+
+    it.each([
+      ['claims', claim],
+      ['renewals', renew],
+    ])('%s: it is refused when the competitor has taken the lease', async (_, ask) => {
+      const { competitor, others, waiting } = await contended(taken, ask);
+      expect(others).toEqual([true, true, true, true, true]);
+      await competitor.commit();
+      expect(await waiting).toBe(false);
+    });
+  });
+
   describe('a buffered signal that a competitor is taking', () => {
     async function contended(signals: number) {
       const token = freshId('token');
@@ -130,6 +167,21 @@ eachDatabase(SERVERS, (kind) => {
     expect(await store.listCheckpoints(requeued)).toHaveLength(1);
     expect(await store.getRun(pruned)).toBeNull();
     expect(await store.listCheckpoints(pruned)).toEqual([]);
+  });
+
+  it('a run that has failed again while a prune waits for it stays: it is no longer the old one', async () => {
+    const failed = { status: 'failed' as RunStatus, updatedAt: new Date(1000) };
+    const [again, pruned] = [await stored(failed), await stored(failed)];
+    const change = 'update durable_workflow_runs set updated_at = ? where id = ?';
+    const competitor = await holding(other, change, '1970-01-01 00:00:02', again);
+    const prune = store.pruneTerminalRuns({ statuses: ['failed'], maxAge: 1 }, 5000, 10);
+    await untilBlocked(kind, other);
+    await competitor.commit();
+    expect(await prune).toBe(1);
+    expect([await store.getRun(again), await store.getRun(pruned)]).toEqual([
+      expect.objectContaining({ id: again }),
+      null,
+    ]);
   });
 
   it('rewrites of the attributes of one run follow each other', async () => {

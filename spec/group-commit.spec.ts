@@ -221,3 +221,38 @@ it('lets others pass a group that takes too long, but nobody of its own keys', a
   expect(await Promise.all(later)).toEqual([20, 30]);
   expect(gate.values).toEqual([[1], [3], [2]]);
 });
+
+it('settles an item that goes on by itself when it is done, and holds up none of its neighbours', async () => {
+  let finish: (result: number) => void = () => undefined;
+  let fail: (error: Error) => void = () => undefined;
+  const slow = new Promise<number>((resolve) => (finish = resolve));
+  const failing = new Promise<number>((_, reject) => (fail = reject));
+  const groups: number[] = [];
+  const commit = new GroupCommit<number, number>(
+    {
+      admit: () => undefined,
+      run: async (items) => {
+        groups.push(items.length);
+        return items.map((item) => ({ 1: slow, 2: failing })[item] ?? item * 10);
+      },
+      size: () => 1,
+      divisible: () => true,
+    },
+    BOUNDS,
+  );
+  const [first, second, third] = [1, 2, 3].map((item) => commit.submit(item)) as [
+    Promise<number>,
+    ...Promise<number>[],
+  ];
+  expect(await third).toBe(30);
+  const later = commit.submit(4);
+  await settled();
+  expect(groups).toEqual([3]);
+  fail(new Error('alone'));
+  await expect(second).rejects.toThrow('alone');
+  await settled();
+  expect(groups).toEqual([3]);
+  finish(10);
+  expect(await Promise.all([first, later])).toEqual([10, 40]);
+  expect(groups).toEqual([3, 1]);
+});

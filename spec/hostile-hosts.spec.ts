@@ -69,7 +69,8 @@ eachDatabase(KINDS, (kind) => {
     const orm = await db.open({ pool: { min: 0, max: 1 }, allowGlobalContext: true });
     const store = new MikroOrmStateStore(orm);
     await orm.em.begin();
-    await expect(store.getRun('r')).rejects.toMatchObject({ code: 'DURABLE_WOULD_DEADLOCK' });
+    const calls = [() => store.takeSignalWaiter('t'), () => store.listRuns({}), () => store.getRun('r')];
+    for (const call of calls) await expect(call()).rejects.toMatchObject({ code: 'DURABLE_WOULD_DEADLOCK' });
     await orm.em.rollback();
     expect(await store.getRun('r')).toBeNull();
   });

@@ -71,9 +71,20 @@ const SEVERAL: readonly [name: keyof MikroOrmStateStore, what: string, call: Cal
     'pruneTerminalRuns',
     'that finds runs',
     (store) => store.pruneTerminalRuns(policy, 2000, 10),
-    ['lock', 'select', 'delete', 'delete', 'delete', 'delete', 'delete'],
+    ['lock', 'select', 'select', 'select', 'delete', 'delete', 'delete', 'delete', 'delete'],
   ],
-  ['pruneTerminalRuns', 'that finds none', (store) => store.pruneTerminalRuns(policy, 1000, 10), ['lock', 'select']],
+  [
+    'pruneTerminalRuns',
+    'that finds none',
+    (store) => store.pruneTerminalRuns(policy, 1000, 10),
+    ['lock', 'select', 'select'],
+  ],
+  [
+    'pruneTerminalRuns',
+    'of a number that is not reached',
+    (store) => store.pruneTerminalRuns({ statuses: ['completed'], maxCount: 1000 }, 1000, 10),
+    ['lock', 'select'],
+  ],
   [
     'transaction',
     'with one checkpoint',
@@ -152,6 +163,28 @@ eachDatabase([...KINDS, MYSQL_WITHOUT_RETURNING], (kind) => {
     expect(taken).toHaveLength(kind === MYSQL_WITHOUT_RETURNING ? 1 + 2 * tokens.length : 2);
     const patched = await sent(runIds.map((id) => store.updateRun(id, { output: 1 })));
     expect(patched).toHaveLength(runIds.length + (kind.family === 'sqlite' ? 2 : 0));
+    const inTurn = ['begin', ...runIds.map(() => 'update'), 'commit'];
+    const unlocked = [...BEGIN[kind.family], 'select', 'update', 'commit'];
+    const shared = kind.family === 'sqlite' ? inTurn : unlocked;
+    expect(await sent(runIds.map((id) => store.tryLockRun(id, 'me', 2000, 1000)))).toEqual(shared);
+    expect(await sent(runIds.map((id) => store.renewRunLock(id, 'me', 3000)))).toEqual(shared);
+    // Each hears by a statement of its own that it lost.
+    const lost = await sent(runIds.map((id) => store.tryLockRun(id, 'other', 2000, 1000)));
+    expect(lost).toHaveLength(kind.family === 'sqlite' ? inTurn.length : unlocked.length - 1 + runIds.length);
+    expect(await sent(runIds.slice(0, 3).map((id) => store.renewRunLock(id, 'me', 4000)))).toHaveLength(
+      kind.family === 'sqlite' ? 5 : 3,
+    );
+  });
+
+  it('equal questions that are asked while one is under way share the next answer', async () => {
+    const { store } = world;
+    const { verbs } = await statements(async () => {
+      const first = [store.listPendingRuns(10), store.listPendingRuns(10), store.listPendingRuns(11)];
+      // Until their statements are on the way; an embedded database answers within the statement.
+      await Promise.resolve().then(() => new Promise(setImmediate));
+      await Promise.all([...first, ...[1, 2, 3].map(() => store.listPendingRuns(10))]);
+    });
+    expect(verbs).toEqual(['select', 'select', 'select']);
   });
 
   it('renewRunLock looks again before it gives a lease up where rows may count as changed only', async () => {

@@ -1,4 +1,4 @@
-import type { StepCheckpoint, WorkflowRun } from '../../lib';
+import type { MikroOrmStateStore, StepCheckpoint, WorkflowRun } from '../../lib';
 import { aCheckpoint, aRun, freshId } from '../support/fixtures';
 import { groupNeeds, type Subject } from './subject';
 
@@ -39,6 +39,68 @@ export function sharedStatements(subject: Subject): void {
       expect(won).toEqual(runs.map((run) => free.includes(run)));
       const renewed = await Promise.all(runs.map(({ id }) => subject.store.renewRunLock(id, 'me', 950)));
       expect(renewed).toEqual(won);
+    });
+
+    it('lease each run to its own owner until its own end, and renew each by its own', async () => {
+      const runs = await stored(subject, 6);
+      const lease = async () => {
+        const found = await Promise.all(runs.map(({ id }) => subject.store.getRun(id)));
+        return found.map((run) => [run?.lockedBy, run?.lockedUntil]);
+      };
+      const won = await Promise.all(runs.map(({ id }, n) => subject.store.tryLockRun(id, `owner-${n}`, 1000 + n, 500)));
+      expect(won).toEqual(runs.map(() => true));
+      expect(await lease()).toEqual(runs.map((_, n) => [`owner-${n}`, 1000 + n]));
+      const renewed = await Promise.all(
+        runs.map(({ id }, n) => subject.store.renewRunLock(id, n === 5 ? 'somebody' : `owner-${n}`, 1010 - 5 * n)),
+      );
+      expect(renewed).toEqual([true, true, true, true, true, false]);
+      expect(await lease()).toEqual([1010, 1005, 1002, 1003, 1004, 1005].map((until, n) => [`owner-${n}`, until]));
+    });
+
+    it('lease runs only by what each caller has seen of them', async () => {
+      const runs = await stored(subject, 6, { status: 'running' });
+      await subject.store.listIncompleteRuns();
+      const [rested, ...active] = runs as [WorkflowRun, ...WorkflowRun[]];
+      await subject.peers[0]?.updateRun(rested.id, { status: 'suspended' });
+      const ids = [...active, rested, ...(await stored(subject, 2, { status: 'suspended' }))].map(({ id }) => id);
+      const won = await Promise.all(ids.map((id) => subject.store.tryLockRun(id, 'me', 1000, 500)));
+      expect(won).toEqual([true, true, true, true, true, false, true, true]);
+    });
+
+    it('lease no run of another namespace', async () => {
+      const runs = [...(await stored(subject, 5, { namespace: 'mine' })), ...(await stored(subject, 2))];
+      const mine = (subject.store as MikroOrmStateStore).withScope({ namespace: 'mine' });
+      const won = await Promise.all(runs.map(({ id }) => mine.tryLockRun(id, 'me', 1000, 500)));
+      expect(won).toEqual([true, true, true, true, true, false, false]);
+      await Promise.all(runs.slice(5).map(({ id }) => subject.store.tryLockRun(id, 'me', 1000, 500)));
+      const renewed = await Promise.all(runs.map(({ id }) => mine.renewRunLock(id, 'me', 2000)));
+      expect(renewed).toEqual(won);
+    });
+
+    it('answer equal questions of one tick with objects of each caller’s own', async () => {
+      const [run] = (await stored(subject, 1, { status: 'pending', workflow: freshId('w'), input: { n: 1 } })) as [
+        WorkflowRun,
+      ];
+      const query = { workflow: run.workflow };
+      const answers = await Promise.all([1, 2, 3].map(() => subject.store.listRuns(query)));
+      expect(answers.map((runs) => runs.map(({ id }) => id))).toEqual([[run.id], [run.id], [run.id]]);
+      Object.assign(answers[0]?.[0]?.input as object, { n: 2 });
+      expect(answers[1]?.[0]?.input).toEqual({ n: 1 });
+      const waiter = { token: freshId('event:'), runId: run.id, seq: 1 };
+      await subject.store.putSignalWaiter(waiter);
+      const lists = await Promise.all([1, 2].map(() => subject.store.listSignalWaiters(waiter.token)));
+      Object.assign(lists[0]?.[0] as object, { seq: 9 });
+      expect(lists[1]).toEqual([waiter]);
+    });
+
+    it('answer different questions each for itself', async () => {
+      const [one, two] = [freshId('w'), freshId('w')];
+      await stored(subject, 2, { workflow: one });
+      await stored(subject, 1, { workflow: two });
+      const counts = await Promise.all(
+        [one, two, one, 'none'].map(async (workflow) => (await subject.store.listRuns({ workflow })).length),
+      );
+      expect(counts).toEqual([2, 1, 2, 0]);
     });
 
     it('list the checkpoints of each run to its caller, objects of their own', async () => {

@@ -20,6 +20,7 @@ interface Verdict {
 function main(): void {
   const wanted = process.argv[2] ?? '';
   const chosen = MUTATIONS.filter(({ defect }) => defect.includes(wanted));
+  for (const mutation of chosen) original(mutation);
   prepare();
   const verdicts = chosen.map((mutation, position) => {
     const verdict = tryOut(mutation);
@@ -43,17 +44,21 @@ function prepare(): void {
 
 function tryOut(mutation: Mutation): Verdict {
   const path = join(COPY, mutation.file);
-  const original = readFileSync(join(ROOT, mutation.file), 'utf8');
-  if (original.split(mutation.find).length !== 2) {
-    throw new Error(`"${mutation.defect}": its text does not occur exactly once in ${mutation.file}`);
-  }
+  const text = original(mutation);
   writeFileSync(
     path,
-    original.replace(mutation.find, () => mutation.put),
+    text.replace(mutation.find, () => mutation.put),
   );
   const caughtBy = firstFailure(mutation);
-  writeFileSync(path, original);
+  writeFileSync(path, text);
   return { mutation, caughtBy };
+}
+
+/** The file without the defect. */
+function original({ defect, file, find }: Mutation): string {
+  const text = readFileSync(join(ROOT, file), 'utf8');
+  if (text.split(find).length === 2) return text;
+  throw new Error(`"${defect}": its text does not occur exactly once in ${file}`);
 }
 
 function firstFailure({ spec, on }: Mutation): string | undefined {

@@ -13,6 +13,7 @@ export interface Mutation {
 
 const SQLITE = 'SQLite \\(better-sqlite\\)';
 const POSTGRESQL = '^PostgreSQL';
+const MARIADB = 'MariaDB driver';
 const MYSQL = '^(MySQL|MariaDB) driver ';
 
 export const MUTATIONS: readonly Mutation[] = [
@@ -160,7 +161,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     defect: 'runs created in the same millisecond have no order',
     file: 'lib/listings.ts',
-    find: "const newestFirst = ` order by ${runs.column('createdAt')} desc, ${this.id(sql)} desc`;",
+    find: "const newestFirst = ` order by ${runs.column('createdAt')} desc, ${this.id(dialect)} desc`;",
     put: "const newestFirst = ` order by ${runs.column('createdAt')} desc`;",
     spec: 'spec/contract.sqlite',
     on: SQLITE,
@@ -183,24 +184,87 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     defect: 'a lost lease is renewed',
     file: 'lib/leases.ts',
-    find: 'where ${id} = ? and ${by} = ?${confined}`;\n    this.releaseText',
-    put: "where ${id} = ? and ${by} <> '' and ? <> ''${confined}`;\n    this.releaseText",
+    find: 'this.held = `${id} = ? and ${by} = ?${confined}`;',
+    put: "this.held = `${id} = ? and ${by} <> '' and ? <> ''${confined}`;",
     spec: 'spec/contract.sqlite',
     on: SQLITE,
   },
   {
     defect: 'pruning removes a run that was requeued meanwhile',
     file: 'lib/retention.ts',
-    find: 'limit ?${sql.dialect.forUpdate}`,',
-    put: 'limit ?`,',
+    find: 'order by ${this.id}${sql.dialect.forUpdate}`,',
+    put: 'order by ${this.id}`,',
     spec: 'spec/contention',
     on: POSTGRESQL,
   },
   {
     defect: 'pruning removes the newest surplus first',
     file: 'lib/retention.ts',
-    find: "`order by ${runs.column('updatedAt')}, ${sql.dialect.bytewise(runs.column('id'))} limit",
-    put: "`order by ${runs.column('updatedAt')} desc, ${sql.dialect.bytewise(runs.column('id'))} limit",
+    find: '`order by ${this.at}, ${sql.dialect.bytewise(this.id)} limit',
+    put: '`order by ${this.at} desc, ${sql.dialect.bytewise(this.id)} limit',
+    spec: 'spec/contract.sqlite',
+    on: SQLITE,
+  },
+  {
+    defect: 'pruning removes a run that failed again meanwhile',
+    file: 'lib/retention.ts',
+    find: '.filter((row) => asFound.get(row.id) === this.ms(row))',
+    put: '.filter((row) => asFound.has(row.id))',
+    spec: 'spec/contention',
+    on: POSTGRESQL,
+  },
+  {
+    defect: 'pruning keeps too few of the runs that finished in one millisecond',
+    file: 'lib/retention.ts',
+    find: 'position - Number(counted?.total)',
+    put: 'Number(counted?.total) * 0',
+    spec: 'spec/contract.sqlite',
+    on: SQLITE,
+  },
+  {
+    defect: 'a poll on MariaDB reads a backlog whole',
+    file: 'lib/dialect.ts',
+    find: 'straight_join ${table} on ${instant} <= latest.durable_instant`,',
+    put: 'straight_join ${table} on 1 = 1`,',
+    spec: 'spec/query-plans',
+    on: MARIADB,
+  },
+  {
+    defect: 'a deep page on MariaDB reads the runs it skips',
+    file: 'lib/dialect.ts',
+    find: 'readsPagesLate: true,',
+    put: 'readsPagesLate: false,',
+    spec: 'spec/query-plans',
+    on: MARIADB,
+  },
+  {
+    defect: 'a lease is refused because somebody else works on its run',
+    file: 'lib/groups.ts',
+    find: 'done.has(item.runId) || alone(item)',
+    put: 'done.has(item.runId)',
+    spec: 'spec/contention',
+    on: POSTGRESQL,
+  },
+  {
+    defect: 'leases wait for a run that somebody else has locked',
+    file: 'lib/dialect.ts',
+    find: "forUpdate: ' for update',\n  forUpdateSkipLocked: ' for update skip locked',\n  forShare: ' for share',",
+    put: "forUpdate: ' for update',\n  forUpdateSkipLocked: ' for update',\n  forShare: ' for share',",
+    spec: 'spec/contention',
+    on: POSTGRESQL,
+  },
+  {
+    defect: 'of leases asked for together each gets the owner of the first',
+    file: 'lib/leases.ts',
+    find: 'const owners = locked.flatMap(({ runId, owner }) => [runId, owner]);',
+    put: 'const owners = locked.flatMap(({ runId }) => [runId, locked[0]?.owner as string]);',
+    spec: 'spec/contract.postgresql',
+  },
+  {
+    defect: 'callers of one question are given the same objects',
+    file: 'lib/store.ts',
+    find: 'this.waiters.decode(await this.questions.ask(label, question))',
+    put: '(await this.questions.ask(label, question)) as unknown as SignalWaiter[]',
     spec: 'spec/contract.sqlite',
     on: SQLITE,
   },
