@@ -5,12 +5,14 @@ import { groups } from './measures/groups';
 import { latency } from './measures/latency';
 import { layers } from './measures/layers';
 import type { Context, Result } from './measures/measure';
+import { profile } from './measures/profile';
 import { scale } from './measures/scale';
 import { settings } from './measures/settings';
 import { throughput } from './measures/throughput';
 import { workers } from './measures/workers';
 import { type BenchOptions, type MeasureName, parseOptions, USAGE } from './options';
 import { environment } from './report/environment';
+import { refreshPage } from './report/page';
 import { publish } from './report/publish';
 import { asTable } from './report/table';
 import { availableSubjects } from './subjects';
@@ -19,6 +21,7 @@ type Measure = (context: Context) => Promise<Result | Result[] | undefined>;
 
 const MEASURE: Record<MeasureName, Measure> = {
   layers,
+  profile,
   latency,
   throughput,
   engine,
@@ -60,6 +63,7 @@ async function measureAll(context: Context & { place: Place }): Promise<void> {
     }
     console.log(`  (${name}: ${((performance.now() - started) / 1000).toFixed(0)} s)`);
   }
+  refreshPage(options.out);
   console.log(`\nJSON and plots are in ${options.out}`);
 }
 

@@ -5,6 +5,7 @@ export type DatabaseName = (typeof DATABASES)[number];
 
 export const MEASURES = [
   'layers',
+  'profile',
   'latency',
   'throughput',
   'engine',

@@ -56,13 +56,20 @@ export class Crew {
 }
 
 async function answer(member: ChildProcess): Promise<unknown> {
-  const [message] = await Promise.race([
-    once(member, 'message'),
-    once(member, 'exit').then(([code]) => {
-      throw new Error(`a worker process ended with code ${code}`);
-    }),
-  ]);
-  return message;
+  const answered = new AbortController();
+  const { signal } = answered;
+  try {
+    const [message] = await Promise.race([
+      once(member, 'message', { signal }),
+      once(member, 'exit', { signal }).then(([code]) => {
+        throw new Error(`a worker process ended with code ${code}`);
+      }),
+    ]);
+    return message;
+  } finally {
+    // Whoever listens on would listen for as long as the process lives.
+    answered.abort();
+  }
 }
 
 function machineTime(): { busy: number; all: number } {

@@ -1,5 +1,5 @@
 import { MikroOrmStateStore } from '../../lib';
-import { type BenchDatabase, createDatabase, dropDatabase } from '../databases';
+import { type BenchDatabase, createDatabase, dropDatabase, query } from '../databases';
 import { seed } from '../seed/seed';
 import { figure, ratio, rotated } from '../stats';
 import { createTables, openOrm } from '../subjects/ours';
@@ -37,9 +37,16 @@ export async function scale(context: Context): Promise<Result> {
     for (const call of IDLE) lines.push(await compare(context, call, scaled));
     for (const { store } of scaled) await addActive(store);
     for (const call of LOADED) lines.push(await compare(context, call, scaled));
+    for (const target of targets) await query(target, QUEUE_AGAIN);
+    lines.push(await compare(context, BACKLOG, scaled));
     context.progress('scale: plans');
     const heading = `Query plans with ${options.rows} runs, values shown in place of parameters`;
-    await recordPlans(targets[1] as BenchDatabase, [...IDLE.slice(1), ...LOADED, ...PRUNES], options.out, heading);
+    await recordPlans(
+      targets[1] as BenchDatabase,
+      [...IDLE.slice(1), ...LOADED, BACKLOG, ...PRUNES],
+      options.out,
+      heading,
+    );
     for (const call of PRUNES) lines.push(await compare(context, call, scaled, 3, 1));
   } finally {
     for (const orm of orms) await orm.close(true);
@@ -60,7 +67,15 @@ export async function scale(context: Context): Promise<Result> {
   };
 }
 
-/** Two policies that remove a thousand runs: those older than a day's end, and those beyond a number. */
+/** What an operator does after a provider's failure, and what every poll then finds. */
+const QUEUE_AGAIN = `update durable_workflow_runs set status = 'pending' where status = 'failed'`;
+const BACKLOG: ScaleCall = {
+  name: 'listPendingRuns, 100 of 4 % of all runs',
+  call: (store) => store.listPendingRuns(100),
+  rows: 100,
+};
+
+/** Policies that remove a thousand runs: those older than a day's end, and those beyond a number. */
 const PRUNES: readonly ScaleCall[] = [
   {
     name: 'prune 1,000 by age',
@@ -70,6 +85,11 @@ const PRUNES: readonly ScaleCall[] = [
   {
     name: 'prune 1,000 beyond the newest 2,000',
     call: (store) => store.pruneTerminalRuns({ statuses: ['completed'], maxCount: 2000 }, Date.UTC(2026, 0, 1), PRUNED),
+  },
+  {
+    name: 'prune 1,000 of two statuses beyond the newest 200',
+    call: (store) =>
+      store.pruneTerminalRuns({ statuses: ['completed', 'cancelled'], maxCount: 200 }, Date.UTC(2026, 0, 1), PRUNED),
   },
 ];
 

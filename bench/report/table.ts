@@ -22,7 +22,9 @@ export function asTable({ title, unit, columns, lines, notes }: Result): string 
 }
 
 function cell(figure: Figure | undefined): string {
-  return figure ? `${short(figure.median)} (${short(figure.low)}–${short(figure.high)})` : '–';
+  if (!figure) return '–';
+  const { median, low, high } = figure;
+  return low === high ? short(median) : `${short(median)} (${short(low)}–${short(high)})`;
 }
 
 function ratioCell(figure: Figure | undefined): string {
