@@ -46,6 +46,8 @@ export interface Dialect {
   readonly forUpdate: string;
   /** The same, without the rows that somebody else has locked; `undefined` where the database cannot leave them out. */
   readonly forUpdateSkipLocked: string | undefined;
+  /** Whether an update can lock its rows by a subquery and return them, so that it needs no transaction around the two. */
+  readonly updatesWhatItLocks: boolean;
   /** The same, beside others that do so too. */
   readonly forShare: string;
   /** Whether a transaction that begins with a read must take the write lock first. */
@@ -146,6 +148,7 @@ const sqlite: Dialect = {
   },
   forUpdate: '',
   forUpdateSkipLocked: undefined,
+  updatesWhatItLocks: false,
   forShare: '',
   writesFirst: true,
   oneWriter: true,
@@ -179,6 +182,7 @@ const postgresql: Dialect = {
   askEach: sqlite.askEach,
   forUpdate: ' for update',
   forUpdateSkipLocked: ' for update skip locked',
+  updatesWhatItLocks: true,
   forShare: ' for share',
   writesFirst: false,
   oneWriter: false,
@@ -223,6 +227,7 @@ const mysql: Dialect = {
     Array.from({ length: count }, (_, n) => `select ${n} as n, (${ask('?')}) as answer`).join(' union all '),
   forUpdate: ' for update',
   forUpdateSkipLocked: ' for update skip locked',
+  updatesWhatItLocks: false,
   forShare: ' lock in share mode',
   writesFirst: false,
   oneWriter: false,

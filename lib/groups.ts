@@ -1,6 +1,6 @@
 import type { BufferedSignals, Taken } from './buffered-signals';
 import { type Checkpoints, type Position, positionKey } from './checkpoints';
-import type { LeaseChange, Leases, Release } from './leases';
+import type { Claim, Leases, Release, Renewal } from './leases';
 import type { RunChange, Runs } from './runs';
 import type { Param, Sql } from './session';
 import type { Sharing, Work } from './sharing';
@@ -116,38 +116,37 @@ function changes(sharing: Sharing, { runs, leases }: Statements) {
       key: ({ runId }) => runId,
       size: ({ params }) => characters(params),
     }),
-    tryLockRun: leasing(sharing, 'tryLockRun', {
+    tryLockRun: leasing<Claim>(sharing, 'tryLockRun', {
       one: (sql, claim) => leases.acquire(sql, claim),
       unlocked: (sql, claims) => leases.acquireUnlocked(sql, claims),
     }),
-    renewRunLock: leasing(sharing, 'renewRunLock', {
+    renewRunLock: leasing<Renewal>(sharing, 'renewRunLock', {
       one: (sql, renewal) => leases.renew(sql, renewal),
       unlocked: (sql, renewals) => leases.renewUnlocked(sql, renewals),
     }),
   };
 }
 
-interface Leasing {
-  one: Work<LeaseChange, boolean>;
-  unlocked(sql: Sql, changes: readonly LeaseChange[]): Promise<ReadonlySet<string>>;
+interface Leasing<Change> {
+  one: Work<Change, boolean>;
+  unlocked(sql: Sql, changes: readonly Change[]): Promise<ReadonlySet<string>>;
 }
 
-/** Fewer changes than this are not worth a transaction's round trips. */
-const WORTH_A_TRANSACTION = 4;
+/** Fewer changes than this are not worth the longer statements. */
+const WORTH_SHARING = 4;
 
-function leasing(sharing: Sharing, label: string, { one, unlocked }: Leasing) {
-  const alone = (change: LeaseChange) => sharing.call(label, 'repeatable', (sql) => one(sql, change));
-  return sharing.grouped<LeaseChange, boolean>({
+function leasing<Change extends Renewal>(sharing: Sharing, label: string, { one, unlocked }: Leasing<Change>) {
+  const alone = (change: Change) => sharing.call(label, 'repeatable', (sql) => one(sql, change));
+  return sharing.grouped<Change, boolean>({
     run: async (items) => {
       if (sharing.oneWriter && items.length > 1) return sharing.inTurn(label, 'repeatable', items, one);
-      const together = items.length >= WORTH_A_TRANSACTION && (await sharing.skipsLocked(label));
-      const work = (sql: Sql) => unlocked(sql, items);
-      const done = together ? await sharing.transaction(label, 'repeatable', work) : new Set();
+      const together = items.length >= WORTH_SHARING;
+      const done = together ? await sharing.unlocked(label, (sql) => unlocked(sql, items)) : undefined;
       // Refused, or somebody has its run locked: a statement that waits for that and for nothing else tells.
-      return items.map((item) => done.has(item.runId) || alone(item));
+      return items.map((item) => done?.has(item.runId) || alone(item));
     },
     key: ({ runId }) => runId,
-    size: ({ runId }) => runId.length,
+    size: ({ runId, owner }) => runId.length + owner.length,
   });
 }
 

@@ -17,6 +17,7 @@ export {
   WorkflowRunEntity,
   type WorkflowRunRow,
 } from '../schemas';
+export type { RetryOptions } from './attempts';
 export {
   DurableConfigurationError,
   DurableDatabaseError,
@@ -34,7 +35,7 @@ export {
   ensureMikroOrmDurableSchema,
   planMikroOrmDurableSchema,
 } from './schema';
-export type { OrmLike, RetryOptions } from './session';
+export type { OrmLike } from './session';
 export type { GroupCommitOptions } from './sharing';
 export { type SqliteConfigOptions, sqliteConfig } from './sqlite-config';
 export { MikroOrmStateStore, type MikroOrmStateStoreOptions } from './store';

@@ -1,18 +1,24 @@
 import { WIDTHS } from '../schemas/widths';
 import { checkEpochMs, checkText } from './limits';
-import type { Condition, Scope } from './scope';
+import type { Scope } from './scope';
 import type { Param, Sql } from './session';
 import type { Tables } from './tables';
 import { perCount, repeated } from './texts';
 import { ACTIVE_STATUSES, type RunStatus, UNLOCKABLE_STATUSES } from './types';
 
-/** A claim on a run's lease or its renewal, checked. */
-export interface LeaseChange {
+/** The renewal of a run's lease, checked. */
+export interface Renewal {
   readonly runId: string;
   readonly owner: string;
   readonly until: Param;
-  /** What must hold of the run's row; a condition and its parameters. */
-  readonly condition: Condition;
+}
+
+/** A claim on a run's lease, checked. */
+export interface Claim extends Renewal {
+  /** Leases that end by then are free. */
+  readonly present: Param;
+  /** Whether it holds for active runs alone; otherwise for all that have not ended. */
+  readonly onlyActive: boolean;
 }
 
 /** A lease to free. */
@@ -21,16 +27,23 @@ export interface Release {
   readonly owner: string | undefined;
 }
 
+/** Statements on many runs at once: one that locks those whose conditions hold, and the beginning of one that changes them. */
+interface Many {
+  readonly lock: (count: number) => string;
+  readonly set: (count: number) => string;
+}
+
+/** Said of a claim that holds for a run at rest too. */
+const AT_REST = 'at rest';
+
 /** Statements on the two lease columns of a run: each one conditional update by primary key. */
 export class Leases {
-  private readonly claimable: string;
-  private readonly claimableActive: string;
-  private readonly held: string;
   private readonly acquireText: string;
+  private readonly acquireActiveText: string;
   private readonly renewText: string;
-  private readonly acquireLockedText: (count: number) => string;
-  private readonly renewLockedText: (count: number) => string;
-  private readonly selectText: string;
+  private readonly heldText: string;
+  private readonly acquireMany: Many;
+  private readonly renewMany: Many;
   private readonly releaseText: (count: number) => string;
   private readonly releaseOwnText: (count: number) => string;
 
@@ -41,80 +54,87 @@ export class Leases {
     const { runs } = tables;
     const [id, by, until] = [runs.column('id'), runs.column('lockedBy'), runs.column('lockedUntil')];
     const confined = scope.runs().text;
-    const free = `${id} = ? and (${until} is null or ${until} <= ?) and ${runs.column('status')}`;
-    this.claimable = `${free} not in (${literals(UNLOCKABLE_STATUSES)})${confined}`;
-    this.claimableActive = `${free} in (${literals(ACTIVE_STATUSES)})${confined}`;
-    this.held = `${id} = ? and ${by} = ?${confined}`;
-    const update = `update ${runs.name} set `;
+    const notEnded = `${runs.column('status')} not in (${literals(UNLOCKABLE_STATUSES)})`;
+    const active = `${runs.column('status')} in (${literals(ACTIVE_STATUSES)})`;
     // Never back: of renewals that were held up together, the oldest may arrive last.
     const later = `case when ${until} > ? then ${until} else ? end`;
-    this.acquireText = `${update}${by} = ?, ${until} = ? where `;
-    this.renewText = `${update}${until} = ${later} where `;
-    const each = (column: string, value: string, count: number) =>
-      `${column} = case ${id} ${repeated(`when ? then ${value}`, count, ' ')} else ${column} end`;
-    const inIds = (count: number) => ` where ${id} in (${repeated('?', count)})`;
-    this.acquireLockedText = perCount(
-      (count) => `${update}${each(by, '?', count)}, ${each(until, '?', count)}${inIds(count)}`,
-    );
-    this.renewLockedText = perCount((count) => `${update}${each(until, later, count)}${inIds(count)}`);
-    this.selectText = `select ${id} as id from ${runs.name} where `;
-    const release = `${update}${by} = null, ${until} = null`;
-    this.releaseText = perCount((count) => `${release}${inIds(count)}${confined}`);
-    this.releaseOwnText = perCount((count) => `${release}${inIds(count)}${confined} and ${by} = ?`);
+    const update = `update ${runs.name} set `;
+    const select = `select ${id} as id from ${runs.name} where `;
+
+    const free = `${id} = ? and (${until} is null or ${until} <= ?)`;
+    const held = `${id} = ? and ${by} = ?${confined}`;
+    this.acquireText = `${update}${by} = ?, ${until} = ? where ${free} and ${notEnded}${confined}`;
+    this.acquireActiveText = `${update}${by} = ?, ${until} = ? where ${free} and ${active}${confined}`;
+    this.renewText = `${update}${until} = ${later} where ${held}`;
+    this.heldText = `${select}${held}`;
+
+    const among = (count: number) => `${id} in (${repeated('?', count)})`;
+    const each = (value: string, count: number, otherwise: string) =>
+      `case ${id} ${repeated(`when ? then ${value}`, count, ' ')} else ${otherwise} end`;
+    // A column at the end gives the whole its type; no row of those asked for gets there.
+    const own = (column: string, count: number) => each('?', count, column);
+    this.acquireMany = {
+      lock: perCount(
+        (count) =>
+          `${select}${among(count)} and (${until} is null or ${until} <= ${own(until, count)}) ` +
+          `and (${active} or (${notEnded} and '${AT_REST}' = ${each('?', count, "''")}))${confined}`,
+      ),
+      set: perCount((count) => `${update}${by} = ${own(by, count)}, ${until} = ${own(until, count)} where ${id} in `),
+    };
+    this.renewMany = {
+      lock: perCount((count) => `${select}${among(count)} and ${by} = ${own(by, count)}${confined}`),
+      set: perCount((count) => `${update}${until} = ${each(later, count, until)} where ${id} in `),
+    };
+
+    const release = `${update}${by} = null, ${until} = null where `;
+    this.releaseText = perCount((count) => `${release}${among(count)}${confined}`);
+    this.releaseOwnText = perCount((count) => `${release}${among(count)}${confined} and ${by} = ?`);
   }
 
   /** Check a claim on a lease. It holds for a run that has not ended or, where `onlyActive`, that is not at rest either. */
-  claim(runId: string, owner: string, untilMs: number, nowMs: number): (onlyActive: boolean) => LeaseChange {
+  claim(runId: string, owner: string, untilMs: number, nowMs: number): (onlyActive: boolean) => Claim {
     checkText(owner, 'lease owner', WIDTHS.short);
-    const until = this.instant(untilMs, 'leaseUntilMs');
-    const params = [runId, this.present(nowMs), ...this.scope.runs().params];
-    return (onlyActive) => {
-      const condition = { text: onlyActive ? this.claimableActive : this.claimable, params };
-      return { runId, owner, until, condition };
-    };
+    const claim = { ...this.renewal(runId, owner, untilMs), present: this.present(nowMs) };
+    return (onlyActive) => ({ ...claim, onlyActive });
   }
 
   /** Take the lease of a run that nobody holds at the claim's present. */
-  async acquire(sql: Sql, { owner, until, condition }: LeaseChange): Promise<boolean> {
-    return (await sql.affected(this.acquireText + condition.text, [owner, until, ...condition.params])) === 1;
+  async acquire(sql: Sql, { runId, owner, until, present, onlyActive }: Claim): Promise<boolean> {
+    const text = onlyActive ? this.acquireActiveText : this.acquireText;
+    return (await sql.affected(text, [owner, until, runId, present, ...this.scope.runs().params])) === 1;
   }
 
   /**
    * Take the leases of different runs that nobody holds, as far as nobody's lock on a run is in the way: those are left
-   * out, not waited for. Needs a transaction. Returns the runs whose leases were taken.
+   * out, not waited for. Needs a transaction, unless the database updates what it locks. Returns the runs it leased.
    */
-  async acquireUnlocked(sql: Sql, claims: readonly LeaseChange[]): Promise<ReadonlySet<string>> {
-    const locked = await this.lock(sql, claims);
-    if (locked.length === 0) return new Set();
-    const owners = locked.flatMap(({ runId, owner }) => [runId, owner]);
-    const untils = locked.flatMap(({ runId, until }) => [runId, until]);
-    const ids = locked.map(({ runId }) => runId);
-    await sql.run(this.acquireLockedText(ids.length), [...owners, ...untils, ...ids]);
-    return new Set(ids);
+  acquireUnlocked(sql: Sql, claims: readonly Claim[]): Promise<ReadonlySet<string>> {
+    const of = (value: (claim: Claim) => Param) => claims.flatMap((claim) => [claim.runId, value(claim)]);
+    const conditions = [...of(({ present }) => present), ...of(({ onlyActive }) => (onlyActive ? '' : AT_REST))];
+    return this.change(sql, this.acquireMany, claims, conditions, [
+      ...of(({ owner }) => owner),
+      ...of(({ until }) => until),
+    ]);
   }
 
   /** Check a renewal. */
-  renewal(runId: string, owner: string, untilMs: number): LeaseChange {
-    const until = this.instant(untilMs, 'leaseUntilMs');
-    return { runId, owner, until, condition: { text: this.held, params: [runId, owner, ...this.scope.runs().params] } };
+  renewal(runId: string, owner: string, untilMs: number): Renewal {
+    return { runId, owner, until: this.instant(untilMs, 'leaseUntilMs') };
   }
 
   /** Extend the lease its owner still holds, expired or not; one that ends later stays. */
-  async renew(sql: Sql, { until, condition }: LeaseChange): Promise<boolean> {
-    if ((await sql.affected(this.renewText + condition.text, [until, until, ...condition.params])) === 1) return true;
-    if (!sql.dialect.countsChangedRows) return false;
+  async renew(sql: Sql, { runId, owner, until }: Renewal): Promise<boolean> {
+    const held = [runId, owner, ...this.scope.runs().params];
+    if ((await sql.affected(this.renewText, [until, until, ...held])) === 1) return true;
     // A server that counts changed rows reports none when the lease already ends at that time.
-    return (await sql.rows(this.selectText + condition.text, condition.params)).length === 1;
+    return sql.dialect.countsChangedRows && (await sql.rows(this.heldText, held)).length === 1;
   }
 
   /** Extend the leases of different runs, in the way of {@link acquireUnlocked}. */
-  async renewUnlocked(sql: Sql, renewals: readonly LeaseChange[]): Promise<ReadonlySet<string>> {
-    const locked = await this.lock(sql, renewals);
-    if (locked.length === 0) return new Set();
-    const untils = locked.flatMap(({ runId, until }) => [runId, until, until]);
-    const ids = locked.map(({ runId }) => runId);
-    await sql.run(this.renewLockedText(ids.length), [...untils, ...ids]);
-    return new Set(ids);
+  renewUnlocked(sql: Sql, renewals: readonly Renewal[]): Promise<ReadonlySet<string>> {
+    const owners = renewals.flatMap(({ runId, owner }) => [runId, owner]);
+    const untils = renewals.flatMap(({ runId, until }) => [runId, until, until]);
+    return this.change(sql, this.renewMany, renewals, owners, untils);
   }
 
   /** Free the leases of runs: where an owner is named only that one's, else whoever holds them. */
@@ -126,13 +146,27 @@ export class Leases {
     }
   }
 
-  /** Lock the rows that fulfil their change's condition and that nobody else has locked. */
-  private async lock(sql: Sql, changes: readonly LeaseChange[]): Promise<LeaseChange[]> {
-    const any = changes.map(({ condition }) => `(${condition.text})`).join(' or ');
-    const params = changes.flatMap(({ condition }) => condition.params);
-    const rows = await sql.rows(`${this.selectText}${any}${sql.dialect.forUpdateSkipLocked}`, params);
-    const locked = new Set(rows.map(({ id }) => id));
-    return changes.filter(({ runId }) => locked.has(runId));
+  /** Lock the rows whose conditions hold and that nobody else has locked, and set their values; the runs it changed. */
+  private async change(
+    sql: Sql,
+    { lock, set }: Many,
+    changes: readonly Renewal[],
+    conditions: readonly Param[],
+    values: readonly Param[],
+  ): Promise<ReadonlySet<string>> {
+    const asked = changes.map(({ runId }) => runId);
+    const locking = `${lock(asked.length)}${sql.dialect.forUpdateSkipLocked}`;
+    const lockParams = [...asked, ...conditions, ...this.scope.runs().params];
+    if (sql.dialect.updatesWhatItLocks) {
+      const text = `${set(asked.length)}(${locking}) returning ${this.tables.runs.select('id')}`;
+      const rows = await sql.rows(text, [...values, ...lockParams]);
+      return new Set(rows.map(({ id }) => String(id)));
+    }
+    const ids = (await sql.rows(locking, lockParams)).map(({ id }) => String(id));
+    if (ids.length > 0) {
+      await sql.run(`${set(asked.length)}(${repeated('?', ids.length)})`, [...values, ...ids]);
+    }
+    return new Set(ids);
   }
 
   /** The present, rounded down: a lease that ends within this millisecond still holds. */

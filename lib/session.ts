@@ -1,8 +1,8 @@
-import { setTimeout as delay, setImmediate as macrotask } from 'node:timers/promises';
-import { type EntityManager, type MikroORM, TableNotFoundException } from '@mikro-orm/core';
+import { setImmediate as macrotask } from 'node:timers/promises';
+import type { EntityManager, MikroORM } from '@mikro-orm/core';
+import { attempted, type Repeat, type RetryOptions, StatementError } from './attempts';
 import { type Dialect, dialectOf, type ServerFacts, withServer } from './dialect';
-import { DurableDatabaseError, DurableSchemaError, DurableStoreError, DurableTransactionError } from './errors';
-import { causes, classify, type Failure } from './failures';
+import { DurableTransactionError } from './errors';
 import { InFlight } from './in-flight';
 import { redact } from './redact';
 
@@ -23,17 +23,6 @@ export interface Sql {
   affected(text: string, params: readonly Param[]): Promise<number>;
 }
 
-/** How often and how long a call is tried before its error is thrown. */
-export interface RetryOptions {
-  /** Tries in all; default: as many as `forMs` allows. */
-  attempts?: number;
-  /** No further try begins after this many milliseconds; default 30,000. */
-  forMs?: number;
-}
-
-/** What repeating a call after a lost connection would do. */
-export type Repeat = 'repeatable' | 'once';
-
 /** The parts of MikroORM's SQL EntityManager that both majors share. */
 interface SqlEntityManager extends EntityManager {
   execute<T>(sql: string, params: readonly Param[], method: 'all' | 'run', logger: { label: string }): Promise<T>;
@@ -51,9 +40,6 @@ interface Logged {
 
 /** One key for all calls of a session. */
 const ALL = 'all';
-
-const FIRST_DELAY_MS = 8;
-const LONGEST_DELAY_MS = 1000;
 
 /**
  * Runs statements through forks of the host's EntityManager: never in an ambient transaction, always on the primary,
@@ -188,20 +174,8 @@ export class Session {
     return this.underWay.track(ALL, () => this.attempt(label, repeat, work));
   }
 
-  private async attempt<T>(label: string, repeat: Repeat, work: (dialect: Dialect) => Promise<T>): Promise<T> {
-    const { attempts = Number.POSITIVE_INFINITY, forMs = 30_000 } = this.retry;
-    const until = performance.now() + forMs;
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        return await work(await this.server());
-      } catch (error) {
-        const failure =
-          error instanceof DurableStoreError && !(error instanceof StatementError) ? 'final' : classify(error);
-        const again = mayRepeat(failure, repeat) && attempt < attempts && performance.now() < until;
-        if (!again) throw translate(error, label, attempt, failure);
-        await delay(backoffMs(attempt));
-      }
-    }
+  private attempt<T>(label: string, repeat: Repeat, work: (dialect: Dialect) => Promise<T>): Promise<T> {
+    return attempted(label, this.retry, repeat, async () => work(await this.server()));
   }
 
   private statements(label: string, em: SqlEntityManager, dialect: Dialect): Sql {
@@ -228,48 +202,8 @@ export class Session {
   }
 }
 
-/** A statement's failure on its way to {@link Session}, which decides what becomes of it. */
-class StatementError extends DurableStoreError {
-  declare readonly cause: Error;
-
-  constructor(cause: Error) {
-    super('DURABLE_DATABASE_ERROR', cause.message, { cause });
-  }
-}
-
 function returning(text: string, dialect: Dialect): string {
   return text.startsWith('delete') ? dialect.deletePrefix + text : text;
-}
-
-/** Whether an error is a statement's failure, for callers that handle one kind themselves. */
-export function isStatementError(error: unknown): boolean {
-  return error instanceof StatementError;
-}
-
-function mayRepeat(failure: Failure, repeat: Repeat): boolean {
-  return (
-    failure === 'rolled-back' || failure === 'not-sent' || (failure === 'connection-lost' && repeat === 'repeatable')
-  );
-}
-
-/** Full jitter: competitors that failed together must not meet again. */
-function backoffMs(attempt: number): number {
-  return Math.random() * Math.min(FIRST_DELAY_MS * 2 ** attempt, LONGEST_DELAY_MS);
-}
-
-function translate(error: unknown, label: string, attempts: number, failure: Failure): unknown {
-  if (error instanceof DurableStoreError && !(error instanceof StatementError)) return error;
-  const cause = error instanceof StatementError ? error.cause : (error as Error);
-  if (causes(cause).some((link) => link instanceof TableNotFoundException)) {
-    return new DurableSchemaError(
-      'DURABLE_SCHEMA_MISSING',
-      `${label}: a durable table is missing; call store.ensureSchema() on boot, or ` +
-        'ensureMikroOrmDurableSchema(this.getEntityManager()) in a migration',
-      [],
-      cause,
-    );
-  }
-  return new DurableDatabaseError(label, attempts, failure !== 'final', failure === 'connection-lost', cause);
 }
 
 /**

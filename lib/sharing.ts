@@ -1,6 +1,7 @@
+import type { Repeat } from './attempts';
 import { DurableDatabaseError } from './errors';
 import { type GroupBounds, GroupCommit, type Grouping } from './group-commit';
-import type { Repeat, Session, Sql } from './session';
+import type { Session, Sql } from './session';
 
 /** How concurrent calls of one kind may share a statement. */
 export interface GroupCommitOptions {
@@ -45,14 +46,12 @@ export class Sharing {
     return this.session.call(label, repeat, work);
   }
 
-  /** Statements that take effect together or not at all. */
-  transaction<T>(label: string, repeat: Repeat, work: (sql: Sql) => Promise<T>): Promise<T> {
-    return this.session.transaction(label, repeat, work);
-  }
-
-  /** Whether a statement can leave out the rows that somebody else has locked. */
-  async skipsLocked(label: string): Promise<boolean> {
-    return (await this.session.dialect(label)).forUpdateSkipLocked !== undefined;
+  /** Changes, together or not at all, of what nobody has locked; `undefined` where the database cannot leave out the rest. */
+  async unlocked<T>(label: string, work: (sql: Sql) => Promise<T>): Promise<T | undefined> {
+    const { forUpdateSkipLocked, updatesWhatItLocks } = await this.session.dialect(label);
+    if (forUpdateSkipLocked === undefined) return undefined;
+    if (updatesWhatItLocks) return this.session.call(label, 'repeatable', work);
+    return this.session.transaction(label, 'repeatable', work);
   }
 
   /** One transaction in which the items follow each other. */
@@ -62,7 +61,7 @@ export class Sharing {
     items: readonly Item[],
     work: Work<Item, Result>,
   ): Promise<Result[]> {
-    return this.transaction(label, repeat, async (sql) => {
+    return this.session.transaction(label, repeat, async (sql) => {
       const results: Result[] = [];
       for (const item of items) results.push(await work(sql, item));
       return results;

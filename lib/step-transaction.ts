@@ -1,10 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { DriverException, type EntityManager } from '@mikro-orm/core';
+import type { RetryOptions } from './attempts';
 import { dialectOf } from './dialect';
 import { DurableDatabaseError } from './errors';
 import { classify } from './failures';
 import { redact } from './redact';
-import type { RetryOptions } from './session';
 import type { Tables } from './tables';
 
 const LOGGED = { label: 'transaction' };

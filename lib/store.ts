@@ -1,4 +1,5 @@
 import type { EntityManager } from '@mikro-orm/core';
+import type { RetryOptions } from './attempts';
 import { BufferedSignals } from './buffered-signals';
 import { Checkpoints } from './checkpoints';
 import type { Dialect } from './dialect';
@@ -15,7 +16,7 @@ import { boundsOf, Retention } from './retention';
 import { Runs } from './runs';
 import { ensureMikroOrmDurableSchema } from './schema';
 import { Scope } from './scope';
-import { type OrmLike, type RetryOptions, Session } from './session';
+import { type OrmLike, Session } from './session';
 import { type GroupCommitOptions, Sharing } from './sharing';
 import { StepHandle, Superseded } from './step-handle';
 import { inTransaction } from './step-transaction';
@@ -46,8 +47,8 @@ export interface MikroOrmStateStoreOptions {
   /**
    * How concurrent calls share a statement: `saveCheckpoint`, `createRun`, `bufferSignal`, `releaseRunLock`,
    * `putSignalWaiter`, `takeSignalWaiter`, `takeBufferedSignal`, `getRun`, `getCheckpoint` and `listCheckpoints` gather
-   * while one of their kind is under way; on SQLite `updateRun`, `tryLockRun` and `renewRunLock` share a transaction.
-   * `false`: never.
+   * while one of their kind is under way, equal scans share an answer, `tryLockRun` and `renewRunLock` a transaction that
+   * leaves out what others have locked (MariaDB: from 10.6 on); on SQLite `updateRun` shares one too. `false`: never.
    */
   groupCommit?: GroupCommitOptions | false;
   /** The longest `releaseRunLock` waits for this store's calls of the same run, in milliseconds. Default 5,000. */

@@ -5,7 +5,7 @@ import { duplicateCreates } from './creates';
 import { deletesAgainstWriters } from './deletes';
 import { eventClaims } from './events';
 import { handOver } from './hand-over';
-import { lockContention, renewalAgainstTakeOver } from './leases';
+import { leasesOfManyRuns, lockContention, renewalAgainstTakeOver } from './leases';
 import { attributesOfManyRuns, attributesOfOneRun, patchesOfDifferentFields } from './patches';
 import { pruneAgainstWriters } from './prunes';
 import { takesOfASignal, takesOfAWaiter } from './takes';
@@ -19,6 +19,7 @@ export const RACES: readonly Race[] = [
   wakeUps,
   lockContention,
   renewalAgainstTakeOver,
+  leasesOfManyRuns,
   duplicateCreates,
   patchesOfDifferentFields,
   attributesOfOneRun,

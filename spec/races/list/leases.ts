@@ -84,6 +84,50 @@ function renewalFault(n: number, thief: Call | undefined): string {
   return thief ? `call ${n} renewed a lease that call ${thief.n} took` : `call ${n} lost a lease that nobody took`;
 }
 
+interface LeasedRuns {
+  readonly runIds: readonly string[];
+}
+
+/** Claims on many runs that go to the database together, while others write to the same rows: each run goes to one of them. */
+export const leasesOfManyRuns: Race<LeasedRuns, boolean | null> = {
+  name: 'leases-of-many-runs',
+
+  async prepare({ store }) {
+    const runs = Array.from({ length: 8 }, () => aRun({ id: freshId(), status: 'running' }));
+    await Promise.all(runs.map((run) => store.createRun(run)));
+    return { runIds: runs.map(({ id }) => id) };
+  },
+
+  async call(contender, { runIds }, n) {
+    const runId = runIds[n % runIds.length] as string;
+    if (!isWrite(n)) return contender.store(n).tryLockRun(runId, ownerOf(n), endOf(n), 100);
+    await contender.store(n).updateRun(runId, { output: n });
+    return null;
+  },
+
+  async judge({ store }, { runIds }, calls) {
+    const faults = runIds.map(async (runId, position) => {
+      const claims = calls.filter(({ n }) => n % runIds.length === position && !isWrite(n));
+      const winner = claims.find(({ answer }) => answer);
+      const { lockedBy, lockedUntil } = (await store.getRun(runId)) ?? {};
+      const isTheirs = lockedBy === (winner && ownerOf(winner.n)) && lockedUntil === (winner && endOf(winner.n));
+      return [
+        ...(claims.length > 0 ? oneWinner(runId, claims, ({ answer }) => answer === true) : []),
+        ...(isTheirs ? [] : [`${runId} belongs to ${lockedBy} until ${lockedUntil}, won by call ${winner?.n}`]),
+      ];
+    });
+    return (await Promise.all(faults)).flat();
+  },
+};
+
+function isWrite(n: number): boolean {
+  return Math.floor(n / 8) % 4 === 1;
+}
+
+function endOf(n: number): number {
+  return 1000 + n;
+}
+
 async function expectOwner({ store }: Arena, runId: string, owner: string | undefined): Promise<string[]> {
   const found = (await store.getRun(runId))?.lockedBy;
   return found === owner ? [] : [`the lease belongs to ${found}, not to ${owner}`];
