@@ -78,7 +78,8 @@ export const HOT_CALLS: readonly Call[] = [
       await each(ROWS, (n) => store.tryLockRun(row(scope, n), 'engine-1', START + LEASE_MS, START));
     },
     right: isTrue,
-    call: (store, scope, n) => store.renewRunLock(row(scope, n), 'engine-1', START + LEASE_MS + n),
+    // By whole seconds: a table that keeps no fractions would have nothing to write.
+    call: (store, scope, n) => store.renewRunLock(row(scope, n), 'engine-1', START + LEASE_MS + n * 1000),
   },
   {
     name: 'releaseRunLock',

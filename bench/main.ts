@@ -1,3 +1,4 @@
+import { runCommand } from '../spec/support/command';
 import { locate, type Place } from './databases';
 import { boot } from './measures/boot';
 import { engine } from './measures/engine';
@@ -72,16 +73,4 @@ function progress(text: string): void {
   if (process.stdout.isTTY) process.stdout.write(`\r\u001b[K${text}`);
 }
 
-let chosen: BenchOptions | undefined;
-try {
-  chosen = parseOptions(process.argv.slice(2));
-} catch (error) {
-  console.error(`${(error as Error).message}\n\n${USAGE}`);
-  process.exitCode = 1;
-}
-if (chosen) {
-  main(chosen).catch((error) => {
-    console.error(error);
-    process.exitCode = 1;
-  });
-}
+runCommand(parseOptions, USAGE, main);

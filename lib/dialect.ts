@@ -30,12 +30,8 @@ export interface Dialect {
   tagOperand(tag: string): string;
   /** Extra condition, with one parameter, that lets an index over leading characters serve `column operator ?`. */
   leadingText(column: string, operator: string): string | undefined;
-  /**
-   * What to select the first rows of `table` by `instant` from, where no index has them in that order and then in the key's: a
-   * from clause that confines the select to rows as early as those, ties included. `from` needs the parameters of
-   * `condition` and the limit, ahead of the select's own. `undefined`: the table itself will do.
-   */
-  readonly earliest: ((table: string, instant: string, condition: string) => string) | undefined;
+  /** Whether indexes have the runs of a status and time in the order of their ids, so that a limit needs no sorting. */
+  readonly ordersById: boolean;
   /** Whether a page is found by keys alone and its rows read after it, because skipping over whole rows is dear. */
   readonly readsPagesLate: boolean;
   /** `limit`/`offset` clause and its parameters. */
@@ -136,7 +132,7 @@ const sqlite: Dialect = {
   hasTag: (column) => `exists (select 1 from json_each(${column}) as tag where tag.value = ?)`,
   tagOperand: (tag) => tag,
   leadingText: () => undefined,
-  earliest: undefined,
+  ordersById: true,
   readsPagesLate: false,
   page: (limit, offset) =>
     limit === undefined && offset === 0
@@ -173,7 +169,7 @@ const postgresql: Dialect = {
   tagOperand: (tag) => JSON.stringify([tag]),
   leadingText: (column, operator) =>
     `left(${column}, ${INDEXED_CHARACTERS}) ${operator} left(?, ${INDEXED_CHARACTERS})`,
-  earliest: undefined,
+  ordersById: true,
   readsPagesLate: false,
   page: (limit, offset) => ({
     text: `${limit === undefined ? '' : ' limit ?'}${offset === 0 ? '' : ' offset ?'}`,
@@ -210,11 +206,8 @@ const mysql: Dialect = {
   hasTag: (column) => `json_contains(${column}, ?)`,
   tagOperand: (tag) => JSON.stringify(tag),
   leadingText: () => undefined,
-  // A status, an instant and a run's id are longer than an index entry of InnoDB, which then leaves the id out.
-  earliest: (table, instant, condition) =>
-    `(select max(durable_instant) as durable_instant from (select ${instant} as durable_instant from ${table} ` +
-    `where ${condition} order by ${instant} limit ?) as earliest) as latest ` +
-    `straight_join ${table} on ${instant} <= latest.durable_instant`,
+  // A status, a time and a run's id are longer than an index entry of InnoDB, which then leaves the id out.
+  ordersById: false,
   readsPagesLate: true,
   page: (limit, offset) => {
     if (limit === undefined && offset === 0) return { text: '', params: [] };

@@ -8,6 +8,9 @@ import type { Row, Sql } from './session';
 import type { Tables } from './tables';
 import type { RunFacet, RunFacetQuery, RunQuery, RunStatus, WorkflowRun } from './types';
 
+/** Asks a question of the database. */
+export type Ask = (question: Question) => Promise<readonly Row[]>;
+
 /** Selects of many runs: the engine's poll scans and the queries of operators. */
 export class Listings {
   constructor(
@@ -20,15 +23,43 @@ export class Listings {
     return this.select(this.status('running', 'cancelling'), namespace, this.oldestFirst(dialect));
   }
 
-  /** At most `limit` runs nobody has picked up yet; the oldest first. `null`: none are wanted. */
-  pending(dialect: Dialect, limit: number, namespace?: string): Question | null {
+  /** At most `limit` runs nobody has picked up yet; the oldest first. A backlog is read as far as the limit reaches. */
+  async pending(ask: Ask, dialect: Dialect, limit: number, namespace?: string): Promise<WorkflowRun[]> {
     checkCount(limit, 'limit');
     const { runs } = this.tables;
     const pending = this.within(this.status('pending'), namespace);
-    const from = dialect.earliest?.(runs.name, runs.column('createdAt'), pending.text);
-    const ahead = from === undefined ? [] : [...pending.params, limit];
-    const text = `select ${runs.selection} from ${from ?? runs.name} where ${pending.text}${this.oldestFirst(dialect)} limit ?`;
-    return limit === 0 ? null : { text, params: [...ahead, ...pending.params, limit] };
+    if (limit === 0) return [];
+    if (dialect.ordersById) return this.decode(await ask(this.oldest(dialect, pending, limit)));
+    // Seldom more than the limit: then these are all, whatever order they are found in.
+    const some = `select * from ${runs.name} where ${pending.text} limit ?`;
+    const few = await ask({
+      text: `select ${runs.selection} from (${some}) as few${this.oldestFirst(dialect)}`,
+      params: [...pending.params, limit],
+    });
+    if (few.length < limit) return this.decode(few);
+    const reached = all([pending, ...(await this.reached(ask, pending, limit))]);
+    return this.decode(await ask(this.oldest(dialect, reached, limit)));
+  }
+
+  private oldest(dialect: Dialect, { text, params }: Condition, limit: number): Question {
+    const { runs } = this.tables;
+    return {
+      text: `select ${runs.selection} from ${runs.name} where ${text}${this.oldestFirst(dialect)} limit ?`,
+      params: [...params, limit],
+    };
+  }
+
+  /** Not younger than the run a limit ends with, if there are so many. Asks an index by itself: no run is read for it. */
+  private async reached(ask: Ask, { text, params }: Condition, limit: number): Promise<Condition[]> {
+    const { runs } = this.tables;
+    const createdAt = runs.column('createdAt');
+    const [last] = await ask({
+      text: `select ${runs.select('createdAt')} from ${runs.name} where ${text} order by ${createdAt} limit 1 offset ?`,
+      params: [...params, limit - 1],
+    });
+    if (!last) return [];
+    const nextMs = (runs.decode(last).createdAt as Date).getTime() + 1;
+    return [{ text: `${createdAt} < ?`, params: [runs.encode('wakeAt', nextMs)] }];
   }
 
   /** Suspended runs whose timer is due at `nowMs`; the longest due first. */

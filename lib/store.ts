@@ -251,7 +251,9 @@ export class MikroOrmStateStore implements StateStore {
 
   /** The oldest `limit` runs in `pending`, by `createdAt` and then `id`. */
   async listPendingRuns(limit: number, namespace?: string): Promise<WorkflowRun[]> {
-    const runs = await this.scan('listPendingRuns', (dialect) => this.listings.pending(dialect, limit, namespace));
+    const label = 'listPendingRuns';
+    const ask = (question: Question) => this.questions.ask(label, question);
+    const runs = await this.listings.pending(ask, await this.session.dialect(label), limit, namespace);
     this.listed.replace('pending', runs);
     return runs;
   }

@@ -180,10 +180,10 @@ eachDatabase([...KINDS, MYSQL_WITHOUT_RETURNING], (kind) => {
   it('equal questions that are asked while one is under way share the next answer', async () => {
     const { store } = world;
     const { verbs } = await statements(async () => {
-      const first = [store.listPendingRuns(10), store.listPendingRuns(10), store.listPendingRuns(11)];
+      const first = [store.listDueTimers(10), store.listDueTimers(10), store.listDueTimers(11)];
       // Until their statements are on the way; an embedded database answers within the statement.
       await Promise.resolve().then(() => new Promise(setImmediate));
-      await Promise.all([...first, ...[1, 2, 3].map(() => store.listPendingRuns(10))]);
+      await Promise.all([...first, ...[1, 2, 3].map(() => store.listDueTimers(10))]);
     });
     expect(verbs).toEqual(['select', 'select', 'select']);
   });

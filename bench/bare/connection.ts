@@ -57,20 +57,7 @@ export function connectPostgres(options: ServerOptions, poolSize: number): Conne
   const pool = openPgPool(options, poolSize);
   return {
     ...postgresStatements(pool),
-    transaction: async (work) => {
-      const client = await pool.connect();
-      try {
-        await client.query('begin');
-        const result = await work({ ...postgresStatements(client), transaction: nested, close: async () => undefined });
-        await client.query('commit');
-        return result;
-      } catch (error) {
-        await client.query('rollback');
-        throw error;
-      } finally {
-        client.release();
-      }
-    },
+    transaction: async (work) => transaction(await pool.connect(), postgresStatements, work),
     close: () => pool.end(),
   };
 }
@@ -98,20 +85,7 @@ export function connectMaria(options: ServerOptions, poolSize: number): Connecti
   const pool = openMariaPool(options, poolSize);
   return {
     ...mariaStatements(pool),
-    transaction: async (work) => {
-      const client = await pool.getConnection();
-      try {
-        await client.query('begin');
-        const result = await work({ ...mariaStatements(client), transaction: nested, close: async () => undefined });
-        await client.query('commit');
-        return result;
-      } catch (error) {
-        await client.query('rollback');
-        throw error;
-      } finally {
-        await client.release();
-      }
-    },
+    transaction: async (work) => transaction(await pool.getConnection(), mariaStatements, work),
     close: () => pool.end(),
   };
 }
@@ -123,6 +97,27 @@ function mariaStatements(client: MariaClient) {
     affected: async (sql: string, params: readonly Value[]) =>
       ((await client.execute(sql, params)) as { affectedRows: number }).affectedRows,
   };
+}
+
+type Statements = Pick<Connection, 'database' | 'rows' | 'affected'>;
+
+/** A transaction on a connection that is let go after it. */
+async function transaction<Client extends { query(sql: string): Promise<unknown>; release(): unknown }, T>(
+  client: Client,
+  statements: (client: Client) => Statements,
+  work: (connection: Connection) => Promise<T>,
+): Promise<T> {
+  try {
+    await client.query('begin');
+    const result = await work({ ...statements(client), transaction: nested, close: async () => undefined });
+    await client.query('commit');
+    return result;
+  } catch (error) {
+    await client.query('rollback');
+    throw error;
+  } finally {
+    await client.release();
+  }
 }
 
 async function nested(): Promise<never> {

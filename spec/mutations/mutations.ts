@@ -223,9 +223,9 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     defect: 'a poll on MariaDB reads a backlog whole',
-    file: 'lib/dialect.ts',
-    find: 'straight_join ${table} on ${instant} <= latest.durable_instant`,',
-    put: 'straight_join ${table} on 1 = 1`,',
+    file: 'lib/listings.ts',
+    find: 'all([pending, ...(await this.reached(ask, pending, limit))])',
+    put: 'all([pending])',
     spec: 'spec/query-plans',
     on: MARIADB,
   },
