@@ -9,6 +9,8 @@ export interface Grouping<Item, Result> {
   readonly run: (items: readonly Item[]) => Promise<readonly (Result | Promise<Result>)[]>;
   /** Calls of one key never share a group and keep their order. Absent: any calls may share one. */
   readonly key?: (item: Item) => string;
+  /** Calls of different kinds never share a group. Absent: all are of one kind. */
+  readonly kind?: (item: Item) => string;
   /** Size of an item, in the unit of `maxSize`. */
   readonly size: (item: Item) => number;
   /** Whether a failed group may be tried again in parts, to find the item that fails by itself. */
@@ -97,7 +99,7 @@ export class GroupCommit<Item, Result> {
 
   /** The items of the queue that fit one group, in order; what shares a key with an earlier one stays for a later group. */
   private next(): Waiting<Item, Result>[] {
-    const { key, size } = this.grouping;
+    const { key, kind, size } = this.grouping;
     const group: Waiting<Item, Result>[] = [];
     const later: Waiting<Item, Result>[] = [];
     const taken = new Set(this.keysUnderWay);
@@ -106,7 +108,11 @@ export class GroupCommit<Item, Result> {
     for (; position < this.queue.length && group.length < this.bounds.maxItems; position += 1) {
       const waiting = this.queue[position] as Waiting<Item, Result>;
       const itemKey = key?.(waiting.item);
-      if (itemKey !== undefined && taken.has(itemKey)) {
+      const [first] = group;
+      const fits = first === undefined || kind?.(first.item) === kind?.(waiting.item);
+      if (!fits || (itemKey !== undefined && taken.has(itemKey))) {
+        // Whatever follows it under its key waits behind it.
+        if (itemKey !== undefined) taken.add(itemKey);
         later.push(waiting);
         continue;
       }

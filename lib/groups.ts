@@ -95,11 +95,10 @@ function reads(sharing: Sharing, { runs, checkpoints }: Statements) {
 /**
  * Updates of one run each. They wait for row locks that others may hold on one run, and a group would wait for all its runs: a
  * renewal that comes late costs a lease, and a lease a second execution. Where one writer has the whole database they share a
- * transaction in any case; elsewhere patches go alone, and leases share what nobody has locked. A release is late for nobody
- * but its own run's next owner, so that releases share a statement.
+ * transaction in any case; elsewhere they share what nobody has locked. A release is late for nobody but its own run's next
+ * owner, so that releases share a statement.
  */
 function changes(sharing: Sharing, { runs, leases }: Statements) {
-  const update: Work<RunChange, boolean> = (sql, change) => runs.update(sql, change);
   return {
     releaseRunLock: sharing.grouped<Release, undefined>({
       run: (items) => none(sharing.call('releaseRunLock', 'repeatable', (sql) => leases.release(sql, items))),
@@ -107,46 +106,62 @@ function changes(sharing: Sharing, { runs, leases }: Statements) {
       size: ({ runId }) => runId.length,
     }),
     /** False when there is no such run. Changes of one run follow each other in the order they were submitted. */
-    updateRun: sharing.ordered<RunChange, boolean>({
-      run: async (items) => {
-        const [first, second] = items as readonly [RunChange, RunChange?];
-        if (second ?? first.attributes) return sharing.inTurn('updateRun', 'repeatable', items, update);
-        return [await sharing.call('updateRun', 'repeatable', (sql) => update(sql, first))];
-      },
-      key: ({ runId }) => runId,
+    updateRun: changing<RunChange>(sharing, 'updateRun', {
+      one: (sql, change) => runs.update(sql, change),
+      needsTransaction: ({ attributes }) => attributes !== undefined,
+      unlocked: (sql, patches) => runs.updateUnlocked(sql, patches),
+      kind: ({ columns, attributes }) => (attributes || columns.length === 0 ? undefined : columns.join()),
       size: ({ params }) => characters(params),
     }),
-    tryLockRun: leasing<Claim>(sharing, 'tryLockRun', {
+    tryLockRun: changing<Claim>(sharing, 'tryLockRun', {
       one: (sql, claim) => leases.acquire(sql, claim),
       unlocked: (sql, claims) => leases.acquireUnlocked(sql, claims),
+      size: ({ runId, owner }) => runId.length + owner.length,
     }),
-    renewRunLock: leasing<Renewal>(sharing, 'renewRunLock', {
+    renewRunLock: changing<Renewal>(sharing, 'renewRunLock', {
       one: (sql, renewal) => leases.renew(sql, renewal),
       unlocked: (sql, renewals) => leases.renewUnlocked(sql, renewals),
+      size: ({ runId, owner }) => runId.length + owner.length,
     }),
   };
 }
 
-interface Leasing<Change> {
+interface Changing<Change> {
   one: Work<Change, boolean>;
+  /** Whether `one` takes statements that must take effect together; absent: never. */
+  needsTransaction?(change: Change): boolean;
+  /** Make those changes of one kind that nobody's lock is in the way of; the runs they were made to. */
   unlocked(sql: Sql, changes: readonly Change[]): Promise<ReadonlySet<string>>;
+  /** What a change must have in common with others; `undefined`: it goes alone. Absent: all are of one kind. */
+  kind?(change: Change): string | undefined;
+  size(change: Change): number;
 }
 
 /** Fewer changes than this are not worth the longer statements. */
 const WORTH_SHARING = 4;
 
-function leasing<Change extends Renewal>(sharing: Sharing, label: string, { one, unlocked }: Leasing<Change>) {
-  const alone = (change: Change) => sharing.call(label, 'repeatable', (sql) => one(sql, change));
+function changing<Change extends { readonly runId: string }>(
+  sharing: Sharing,
+  label: string,
+  { one, needsTransaction, unlocked, kind = () => 'any', size }: Changing<Change>,
+) {
+  const alone = async (change: Change) => {
+    if (!needsTransaction?.(change)) return sharing.call(label, 'repeatable', (sql) => one(sql, change));
+    const [result] = await sharing.inTurn(label, 'repeatable', [change], one);
+    return result as boolean;
+  };
   return sharing.grouped<Change, boolean>({
     run: async (items) => {
       if (sharing.oneWriter && items.length > 1) return sharing.inTurn(label, 'repeatable', items, one);
-      const together = items.length >= WORTH_SHARING;
+      const together = items.length >= WORTH_SHARING && kind(items[0] as Change) !== undefined;
       const done = together ? await sharing.unlocked(label, (sql) => unlocked(sql, items)) : undefined;
       // Refused, or somebody has its run locked: a statement that waits for that and for nothing else tells.
       return items.map((item) => done?.has(item.runId) || alone(item));
     },
     key: ({ runId }) => runId,
-    size: ({ runId, owner }) => runId.length + owner.length,
+    // One writer makes changes of all kinds in turn.
+    kind: (change) => (sharing.oneWriter ? '' : (kind(change) ?? '')),
+    size,
   });
 }
 

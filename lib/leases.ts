@@ -5,6 +5,7 @@ import type { Param, Sql } from './session';
 import type { Tables } from './tables';
 import { perCount, repeated } from './texts';
 import { ACTIVE_STATUSES, type RunStatus, UNLOCKABLE_STATUSES } from './types';
+import { changeUnlocked, columnOfEach, valueOfEach } from './unlocked';
 
 /** The renewal of a run's lease, checked. */
 export interface Renewal {
@@ -27,7 +28,7 @@ export interface Release {
   readonly owner: string | undefined;
 }
 
-/** Statements on many runs at once: one that locks those whose conditions hold, and the beginning of one that changes them. */
+/** The statements of a change of many runs, by their number. */
 interface Many {
   readonly lock: (count: number) => string;
   readonly set: (count: number) => string;
@@ -69,21 +70,18 @@ export class Leases {
     this.heldText = `${select}${held}`;
 
     const among = (count: number) => `${id} in (${repeated('?', count)})`;
-    const each = (value: string, count: number, otherwise: string) =>
-      `case ${id} ${repeated(`when ? then ${value}`, count, ' ')} else ${otherwise} end`;
-    // A column at the end gives the whole its type; no row of those asked for gets there.
-    const own = (column: string, count: number) => each('?', count, column);
+    const each = (count: number, otherwise: string, value?: string) => valueOfEach(tables, count, otherwise, value);
     this.acquireMany = {
       lock: perCount(
         (count) =>
-          `${select}${among(count)} and (${until} is null or ${until} <= ${own(until, count)}) ` +
-          `and (${active} or (${notEnded} and '${AT_REST}' = ${each('?', count, "''")}))${confined}`,
+          `${select}${among(count)} and (${until} is null or ${until} <= ${each(count, until)}) ` +
+          `and (${active} or (${notEnded} and '${AT_REST}' = ${each(count, "''")}))${confined}`,
       ),
-      set: perCount((count) => `${update}${by} = ${own(by, count)}, ${until} = ${own(until, count)} where ${id} in `),
+      set: perCount((count) => `${columnOfEach(tables, count, by)}, ${columnOfEach(tables, count, until)}`),
     };
     this.renewMany = {
-      lock: perCount((count) => `${select}${among(count)} and ${by} = ${own(by, count)}${confined}`),
-      set: perCount((count) => `${update}${until} = ${each(later, count, until)} where ${id} in `),
+      lock: perCount((count) => `${select}${among(count)} and ${by} = ${each(count, by)}${confined}`),
+      set: perCount((count) => `${until} = ${each(count, until, later)}`),
     };
 
     const release = `${update}${by} = null, ${until} = null where `;
@@ -146,27 +144,17 @@ export class Leases {
     }
   }
 
-  /** Lock the rows whose conditions hold and that nobody else has locked, and set their values; the runs it changed. */
-  private async change(
+  private change(
     sql: Sql,
     { lock, set }: Many,
     changes: readonly Renewal[],
     conditions: readonly Param[],
-    values: readonly Param[],
+    setParams: readonly Param[],
   ): Promise<ReadonlySet<string>> {
-    const asked = changes.map(({ runId }) => runId);
-    const locking = `${lock(asked.length)}${sql.dialect.forUpdateSkipLocked}`;
-    const lockParams = [...asked, ...conditions, ...this.scope.runs().params];
-    if (sql.dialect.updatesWhatItLocks) {
-      const text = `${set(asked.length)}(${locking}) returning ${this.tables.runs.select('id')}`;
-      const rows = await sql.rows(text, [...values, ...lockParams]);
-      return new Set(rows.map(({ id }) => String(id)));
-    }
-    const ids = (await sql.rows(locking, lockParams)).map(({ id }) => String(id));
-    if (ids.length > 0) {
-      await sql.run(`${set(asked.length)}(${repeated('?', ids.length)})`, [...values, ...ids]);
-    }
-    return new Set(ids);
+    const runIds = changes.map(({ runId }) => runId);
+    const lockParams = [...runIds, ...conditions, ...this.scope.runs().params];
+    const texts = { lock: lock(runIds.length), set: set(runIds.length) };
+    return changeUnlocked(sql, this.tables, { runIds, ...texts, lockParams, setParams });
   }
 
   /** The present, rounded down: a lease that ends within this millisecond still holds. */

@@ -7,6 +7,7 @@ import type { Param, Sql } from './session';
 import type { Tables } from './tables';
 import { perCount, repeated } from './texts';
 import type { WorkflowRun } from './types';
+import { changeUnlocked, columnOfEach } from './unlocked';
 
 /** A patch of a run, checked: columns and their parameters, and the attribute rows where it names them. */
 export interface RunChange {
@@ -82,6 +83,25 @@ export class Runs {
       ? attributeRows(runId, patch.searchAttributes)
       : undefined;
     return { runId, columns, params, attributes };
+  }
+
+  /**
+   * Make patches of the same columns of different runs, attributes aside, as far as nobody's lock on a run is in the way.
+   * Needs a transaction, unless the database updates what it locks. Returns the runs it changed.
+   */
+  updateUnlocked(sql: Sql, changes: readonly RunChange[]): Promise<ReadonlySet<string>> {
+    const { runs } = this.tables;
+    const runIds = changes.map(({ runId }) => runId);
+    const columns = changes[0]?.columns ?? [];
+    const scope = this.scope.runs();
+    const id = runs.column('id');
+    return changeUnlocked(sql, this.tables, {
+      runIds,
+      lock: `select ${runs.select('id')} from ${runs.name} where ${id} in (${repeated('?', runIds.length)})${scope.text}`,
+      lockParams: [...runIds, ...scope.params],
+      set: columns.map((column) => columnOfEach(this.tables, runIds.length, column)).join(', '),
+      setParams: columns.flatMap((_, n) => changes.flatMap(({ runId, params }) => [runId, params[n] as Param])),
+    });
   }
 
   /**

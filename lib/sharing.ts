@@ -70,17 +70,8 @@ export class Sharing {
 
   /** Calls that gather while others of their kind are under way. */
   grouped<Item, Result>(shared: Shared<Item, Result>): GroupCommit<Item, Result> {
-    return this.within(this.bounds, shared);
-  }
-
-  /** Calls that share where there is one writer, and elsewhere only keep the order of their key. */
-  ordered<Item, Result>(shared: Shared<Item, Result>): GroupCommit<Item, Result> {
-    return this.within(this.oneWriter ? this.bounds : ALONE, shared);
-  }
-
-  private within<Item, Result>(bounds: GroupBounds, shared: Shared<Item, Result>): GroupCommit<Item, Result> {
     const admit = () => this.session.assertNotBlocked();
-    return new GroupCommit<Item, Result>({ divisible: isOneRowsFault, ...shared, admit }, bounds);
+    return new GroupCommit<Item, Result>({ divisible: isOneRowsFault, ...shared, admit }, this.bounds);
   }
 }
 

@@ -47,8 +47,8 @@ export interface MikroOrmStateStoreOptions {
   /**
    * How concurrent calls share a statement: `saveCheckpoint`, `createRun`, `bufferSignal`, `releaseRunLock`,
    * `putSignalWaiter`, `takeSignalWaiter`, `takeBufferedSignal`, `getRun`, `getCheckpoint` and `listCheckpoints` gather
-   * while one of their kind is under way, equal scans share an answer, `tryLockRun` and `renewRunLock` a transaction that
-   * leaves out what others have locked (MariaDB: from 10.6 on); on SQLite `updateRun` shares one too. `false`: never.
+   * while one of their kind is under way, equal scans share an answer, and `updateRun`, `tryLockRun` and `renewRunLock` an
+   * update that leaves out the runs others have locked (MariaDB: from 10.6 on). `false`: never.
    */
   groupCommit?: GroupCommitOptions | false;
   /** The longest `releaseRunLock` waits for this store's calls of the same run, in milliseconds. Default 5,000. */

@@ -64,7 +64,7 @@ eachDatabase(SERVERS, (kind) => {
     expect(await store.getRun(id)).toMatchObject({ output: 3, searchAttributes: { n: 3 } });
   });
 
-  describe('leases asked for in one tick, one run locked by a competitor', () => {
+  describe('leases and patches asked for in one tick, one run locked by a competitor', () => {
     async function contended(change: string, ask: (id: string) => Promise<boolean>) {
       const ids = await Promise.all(Array.from({ length: 6 }, () => stored({ lockedBy: 'me', lockedUntil: 1000 })));
       const competitor = await holding(other, `update durable_workflow_runs set ${change} where id = ?`, ids[2]);
@@ -75,11 +75,13 @@ eachDatabase(SERVERS, (kind) => {
     }
     const claim = (id: string) => store.tryLockRun(id, 'me too', 3000, 2000);
     const renew = (id: string) => store.renewRunLock(id, 'me', 3000);
+    const patch = (id: string) => store.updateRun(id, { output: 'patched', wakeAt: 7 }).then(() => true);
     const taken = "locked_by = 'competitor', locked_until = '2030-01-01'";
 
     it.each([
       ['claims', claim],
       ['renewals', renew],
+      ['patches', patch],
     ])(
       '%s: the others do not wait for it, and it is made when the competitor leaves the lease alone',
       async (_, ask) => {

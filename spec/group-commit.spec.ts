@@ -256,3 +256,16 @@ it('settles an item that goes on by itself when it is done, and holds up none of
   expect(await Promise.all([first, later])).toEqual([10, 40]);
   expect(groups).toEqual([3, 1]);
 });
+
+it('keeps kinds apart, and the order of a key across them', async () => {
+  const gate = new Gate({}, { kind: ({ value }) => (value < 10 ? 'small' : 'large') });
+  const results = gate.submit(
+    { key: 'a', value: 1 },
+    { key: 'b', value: 20 },
+    { key: 'b', value: 3 },
+    { key: 'c', value: 4 },
+  );
+  await gate.releaseAll();
+  expect(gate.values).toEqual([[1, 4], [20], [3]]);
+  expect(await Promise.all(results)).toEqual([10, 200, 30, 40]);
+});

@@ -14,6 +14,42 @@ export function sharedStatements(subject: Subject): void {
       for (const [n, { id }] of runs.entries()) expect((await subject.store.getRun(id))?.output).toBe(n);
     });
 
+    it('patch many runs, each in its own way and every kind of column', async () => {
+      const runs = await stored(subject, 8);
+      const patchOf = (n: number): Partial<WorkflowRun> => ({
+        status: n % 2 === 0 ? 'suspended' : 'running',
+        output: n === 3 ? null : { n, text: `"it's" \\ \u0000 ${'x'.repeat(n)}` },
+        error: n === 4 ? undefined : { message: `e${n}` },
+        wakeAt: n === 5 ? undefined : 1_772_359_200_123 + n,
+        tags: n === 6 ? undefined : [`t${n}`],
+        recoveryAttempts: n,
+        priority: n === 7 ? undefined : 3 - n,
+        updatedAt: new Date(1_772_359_200_456 + n),
+      });
+      await Promise.all(runs.map(({ id }, n) => subject.store.updateRun(id, patchOf(n))));
+      for (const [n, run] of runs.entries()) {
+        const expected = Object.entries({ ...run, ...patchOf(n) }).filter(([, value]) => value !== undefined);
+        expect(await subject.store.getRun(run.id)).toEqual({ namespace: 'default', ...Object.fromEntries(expected) });
+      }
+    });
+
+    it('patch one run in the order they were made, whatever columns they name', async () => {
+      const runs = await stored(subject, 5);
+      const patches = runs.flatMap(({ id }) => [
+        subject.store.updateRun(id, { output: 1 }),
+        subject.store.updateRun(id, { output: 2, priority: 2 }),
+        subject.store.updateRun(id, { output: 3 }),
+        subject.store.updateRun(id, { searchAttributes: { n: 4 }, output: 4 }),
+        subject.store.updateRun(id, {}),
+        subject.store.updateRun(id, { output: 5, wakeAt: 5 }),
+      ]);
+      await Promise.all(patches);
+      for (const { id } of runs) {
+        const expected = { output: 5, priority: 2, wakeAt: 5, searchAttributes: { n: 4 } };
+        expect(await subject.store.getRun(id)).toMatchObject(expected);
+      }
+    });
+
     it('patch one run in the order they were made', async () => {
       const [run] = (await stored(subject, 1)) as [WorkflowRun];
       await Promise.all([1, 2, 3, 4].map((output) => subject.store.updateRun(run.id, { output, priority: output })));

@@ -254,6 +254,20 @@ export const MUTATIONS: readonly Mutation[] = [
     on: POSTGRESQL,
   },
   {
+    defect: 'patches made together go to each other’s runs',
+    file: 'lib/runs.ts',
+    find: 'changes.flatMap(({ runId, params }) => [runId, params[n] as Param])',
+    put: 'changes.flatMap(({ runId }) => [runId, changes[0]?.params[n] as Param])',
+    spec: 'spec/contract.postgresql',
+  },
+  {
+    defect: 'a patch overtakes an earlier one of its run because it is of another kind',
+    file: 'lib/group-commit.ts',
+    find: 'if (itemKey !== undefined) taken.add(itemKey);\n        later.push(waiting);',
+    put: 'later.push(waiting);',
+    spec: 'spec/group-commit',
+  },
+  {
     defect: 'of leases asked for together each gets the owner of the first',
     file: 'lib/leases.ts',
     find: '...of(({ owner }) => owner),',
@@ -334,9 +348,9 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     defect: 'patches of one run overtake each other',
-    file: 'lib/sharing.ts',
-    find: 'this.within(this.oneWriter ? this.bounds : ALONE, shared)',
-    put: 'this.within(this.oneWriter ? this.bounds : ALONE, { ...shared, key: undefined } as never)',
+    file: 'lib/groups.ts',
+    find: 'key: ({ runId }) => runId,\n    // One writer',
+    put: 'key: () => String(Math.random()),\n    // One writer',
     spec: 'spec/contention',
     on: POSTGRESQL,
   },
