@@ -31,12 +31,11 @@ export class Listings {
     if (limit === 0) return [];
     if (dialect.ordersById) return this.decode(await ask(this.oldest(dialect, pending, limit)));
     // Seldom more than the limit: then these are all, whatever order they are found in.
-    const some = `select * from ${runs.name} where ${pending.text} limit ?`;
     const few = await ask({
-      text: `select ${runs.selection} from (${some}) as few${this.oldestFirst(dialect)}`,
+      text: `select ${runs.selection} from ${runs.name} where ${pending.text} limit ?`,
       params: [...pending.params, limit],
     });
-    if (few.length < limit) return this.decode(few);
+    if (few.length < limit) return this.decode(few).sort(byAge);
     const reached = all([pending, ...(await this.reached(ask, pending, limit))]);
     return this.decode(await ask(this.oldest(dialect, reached, limit)));
   }
@@ -149,6 +148,11 @@ export class Listings {
   private id(dialect: Dialect): string {
     return dialect.bytewise(this.tables.runs.column('id'));
   }
+}
+
+/** Oldest first, ties by id in code point order, as the databases have it. */
+function byAge(a: WorkflowRun, b: WorkflowRun): number {
+  return a.createdAt.getTime() - b.createdAt.getTime() || Buffer.compare(Buffer.from(a.id), Buffer.from(b.id));
 }
 
 /** A blank origin counts as none. */
