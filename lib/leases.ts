@@ -1,5 +1,6 @@
 import { WIDTHS } from '../schemas/widths';
 import { checkEpochMs, checkText } from './limits';
+import { retake } from './retake';
 import type { Scope } from './scope';
 import type { Param, Sql } from './session';
 import type { Tables } from './tables';
@@ -42,7 +43,7 @@ export class Leases {
   private readonly acquireText: string;
   private readonly acquireActiveText: string;
   private readonly renewText: string;
-  private readonly heldText: string;
+  private readonly reachedText: string;
   private readonly acquireMany: Many;
   private readonly renewMany: Many;
   private readonly releaseText: (count: number) => string;
@@ -67,7 +68,7 @@ export class Leases {
     this.acquireText = `${update}${by} = ?, ${until} = ? where ${free} and ${notEnded}${confined}`;
     this.acquireActiveText = `${update}${by} = ?, ${until} = ? where ${free} and ${active}${confined}`;
     this.renewText = `${update}${until} = ${later} where ${held}`;
-    this.heldText = `${select}${held}`;
+    this.reachedText = `select ${until} >= ? as reached from ${runs.name} where ${held}`;
 
     const among = (count: number) => `${id} in (${repeated('?', count)})`;
     const each = (count: number, otherwise: string, value?: string) => valueOfEach(tables, count, otherwise, value);
@@ -123,9 +124,16 @@ export class Leases {
   /** Extend the lease its owner still holds, expired or not; one that ends later stays. */
   async renew(sql: Sql, { runId, owner, until }: Renewal): Promise<boolean> {
     const held = [runId, owner, ...this.scope.runs().params];
-    if ((await sql.affected(this.renewText, [until, until, ...held])) === 1) return true;
-    // A server that counts changed rows reports none when the lease already ends at that time.
-    return sql.dialect.countsChangedRows && (await sql.rows(this.heldText, held)).length === 1;
+    const renewed = await retake(async () => {
+      if ((await sql.affected(this.renewText, [until, until, ...held])) === 1) return true;
+      if (!sql.dialect.countsChangedRows) return null;
+      // A server that counts changed rows reports none when the lease already ends at that time.
+      const [lease] = await sql.rows(this.reachedText, [until, ...held]);
+      if (!lease) return null;
+      // Its owner may have taken it since, until another time.
+      return Number(lease.reached) === 1 || 'contended';
+    });
+    return renewed ?? false;
   }
 
   /** Extend the leases of different runs, in the way of {@link acquireUnlocked}. */
