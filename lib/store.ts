@@ -186,6 +186,7 @@ export class MikroOrmStateStore implements StateStore {
   async deleteRun(runId: string): Promise<void> {
     checkText(runId, 'runId');
     await this.session.transaction('deleteRun', 'repeatable', (sql) => this.runs.delete(sql, runId));
+    this.owners.delete(runId);
   }
 
   /**

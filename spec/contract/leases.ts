@@ -189,6 +189,15 @@ function releasing(subject: Subject): void {
     expect(await lease(subject, id)).toEqual([undefined, undefined]);
   });
 
+  needs(subject, 'database')('has forgotten a lease it won on a run that was deleted since', async () => {
+    const run = await stored(subject);
+    await subject.store.tryLockRun(run.id, 'me', NOW + 5, NOW);
+    await subject.store.deleteRun(run.id);
+    await subject.store.createRun({ ...run, lockedBy: 'other', lockedUntil: NOW + 100 });
+    await subject.store.releaseRunLock(run.id);
+    expect(await lease(subject, run.id)).toEqual([undefined, undefined]);
+  });
+
   needs(subject, 'database')('releases many leases at once, its own and others', async () => {
     const runs = [
       await stored(subject),
