@@ -200,8 +200,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     defect: 'pruning removes the newest surplus first',
     file: 'lib/retention.ts',
-    find: '`order by ${this.at}, ${sql.dialect.bytewise(this.id)} limit',
-    put: '`order by ${this.at} desc, ${sql.dialect.bytewise(this.id)} limit',
+    find: "last === undefined ? condition : all([condition, this.before(last + 1)]));\n    return sql.rows(\n      `select ${this.tables.runs.select('id', 'updatedAt')} from ${runs.text} ` +\n        `order by ${this.at}, ${sql.dialect.bytewise(this.id)} limit ?`,",
+    put: "last === -1 ? EVERY : condition);\n    return sql.rows(\n      `select ${this.tables.runs.select('id', 'updatedAt')} from ${runs.text} ` +\n        `order by ${this.at} desc, ${sql.dialect.bytewise(this.id)} limit ?`,",
     spec: 'spec/contract.sqlite',
     on: SQLITE,
   },
