@@ -1,3 +1,4 @@
+import { setImmediate as macrotask } from 'node:timers/promises';
 import type { MikroORM } from '@mikro-orm/core';
 import { MikroOrmStateStore, type RunStatus } from '../lib';
 import { blockedSessions, eventually, OpenTransaction, untilBlocked } from './support/concurrency';
@@ -69,8 +70,10 @@ eachDatabase(SERVERS, (kind) => {
       const ids = await Promise.all(Array.from({ length: 6 }, () => stored({ lockedBy: 'me', lockedUntil: 1000 })));
       const competitor = await holding(other, `update durable_workflow_runs set ${change} where id = ?`, ids[2]);
       const asked = ids.map(ask);
-      const others = await Promise.all(asked.filter((_, n) => n !== 2));
       await untilBlocked(kind, other);
+      // By then the others have their answers.
+      const answers = Promise.all(asked.filter((_, n) => n !== 2));
+      const others = await Promise.race([answers, macrotask('they wait')]);
       return { competitor, others, waiting: asked[2] as Promise<boolean> };
     }
     const claim = (id: string) => store.tryLockRun(id, 'me too', 3000, 2000);
