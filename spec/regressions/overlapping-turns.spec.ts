@@ -1,6 +1,7 @@
 import { InMemoryTransport, WorkflowEngine } from '@dudousxd/nestjs-durable-core';
 import type { MikroORM } from '@mikro-orm/core';
 import { MikroOrmStateStore } from '../../lib';
+import { eventually } from '../support/concurrency';
 import { eachDatabase, KINDS, type SqlEm, sql, TestDatabase } from '../support/databases';
 import { freshId } from '../support/fixtures';
 
@@ -23,7 +24,7 @@ eachDatabase(KINDS, (kind) => {
 
   it('charges once though two turns of a run execute the charge', async () => {
     const store = new MikroOrmStateStore(orm);
-    const engine = new WorkflowEngine({ store, transport: new InMemoryTransport() });
+    const engine = new WorkflowEngine({ store, transport: new InMemoryTransport(), reconcileMs: 200 });
     engine.register('leaf', '1', (ctx) => ctx.localStep('leaf', async () => 1));
     engine.register('parent', '1', async (ctx) => {
       await ctx.all('leaf', [1, 2, 3]);
@@ -35,8 +36,13 @@ eachDatabase(KINDS, (kind) => {
     for (let n = 0; n < RUNS; n += 1) {
       const id = freshId();
       await engine.start('parent', {}, id);
-      const { status, output } = await engine.waitForRun(id, { until: 'terminal' });
-      expect([status, output]).toEqual(['completed', 'charged']);
+      // The engine misses a child that ends while the turn that will suspend holds the lease; its timer looks again.
+      const ended = async () => {
+        await engine.resumeDueTimers();
+        return (await engine.getRun(id))?.status === 'completed';
+      };
+      await eventually('the run is completed', ended);
+      expect((await engine.getRun(id))?.output).toBe('charged');
     }
     await engine.drain();
     await store.settled();
