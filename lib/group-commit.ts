@@ -103,22 +103,23 @@ export class GroupCommit<Item, Result> {
     const group: Waiting<Item, Result>[] = [];
     const later: Waiting<Item, Result>[] = [];
     const taken = new Set(this.keysUnderWay);
+    let groupKind: string | undefined;
     let total = 0;
     let position = 0;
     for (; position < this.queue.length && group.length < this.bounds.maxItems; position += 1) {
       const waiting = this.queue[position] as Waiting<Item, Result>;
       const itemKey = key?.(waiting.item);
-      const [first] = group;
-      const fits = first === undefined || kind?.(first.item) === kind?.(waiting.item);
-      if (!fits || (itemKey !== undefined && taken.has(itemKey))) {
-        // Whatever follows it under its key waits behind it.
-        if (itemKey !== undefined) taken.add(itemKey);
+      const itemKind = kind?.(waiting.item);
+      const isFree = itemKey === undefined || !taken.has(itemKey);
+      // In this group or a later one: whatever follows it under its key waits behind it.
+      if (itemKey !== undefined) taken.add(itemKey);
+      if (!isFree || (group.length > 0 && itemKind !== groupKind)) {
         later.push(waiting);
         continue;
       }
       total += size(waiting.item);
       if (group.length > 0 && total > this.bounds.maxSize) break;
-      if (itemKey !== undefined) taken.add(itemKey);
+      groupKind = itemKind;
       group.push(waiting);
     }
     this.queue = [...later, ...this.queue.slice(position)];

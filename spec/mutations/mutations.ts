@@ -263,8 +263,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     defect: 'a patch overtakes an earlier one of its run because it is of another kind',
     file: 'lib/group-commit.ts',
-    find: 'if (itemKey !== undefined) taken.add(itemKey);\n        later.push(waiting);',
-    put: 'later.push(waiting);',
+    find: 'if (itemKey !== undefined) taken.add(itemKey);',
+    put: 'if (itemKey !== undefined && (group.length === 0 || itemKind === groupKind)) taken.add(itemKey);',
     spec: 'spec/group-commit',
   },
   {
