@@ -61,7 +61,7 @@ export class Leases {
     // Never back: of renewals that were held up together, the oldest may arrive last.
     const later = `case when ${until} > ? then ${until} else ? end`;
     const update = `update ${runs.name} set `;
-    const select = `select ${id} as id from ${runs.name} where `;
+    const select = `select ${runs.select('id')} from ${runs.name} where `;
 
     const free = `${id} = ? and (${until} is null or ${until} <= ?)`;
     const held = `${id} = ? and ${by} = ?${confined}`;

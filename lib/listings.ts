@@ -3,7 +3,7 @@ import { checkCount, checkEpochMs, checkText } from './limits';
 import type { Question } from './questions';
 import { toRun } from './rows';
 import { RunFilter } from './run-query';
-import { all, type Condition, type Scope } from './scope';
+import { all, before, type Condition, type Scope } from './scope';
 import type { Row, Sql } from './session';
 import type { Tables } from './tables';
 import type { RunFacet, RunFacetQuery, RunQuery, RunStatus, WorkflowRun } from './types';
@@ -57,8 +57,7 @@ export class Listings {
       params: [...params, limit - 1],
     });
     if (!last) return [];
-    const nextMs = (runs.decode(last).createdAt as Date).getTime() + 1;
-    return [{ text: `${createdAt} < ?`, params: [runs.encode('wakeAt', nextMs)] }];
+    return [before(this.tables, createdAt, runs.decode(last).createdAt.getTime() + 1)];
   }
 
   /** Suspended runs whose timer is due at `nowMs`; the longest due first. */

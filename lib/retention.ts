@@ -2,7 +2,7 @@ import type { BufferedSignals } from './buffered-signals';
 import { durationMs } from './duration';
 import { checkCount, checkEpochMs } from './limits';
 import type { Runs } from './runs';
-import { all, type Condition, type Scope } from './scope';
+import { all, before, type Condition, instantOf, type Scope } from './scope';
 import type { Param, Row, Sql } from './session';
 import type { Tables } from './tables';
 import { repeated } from './texts';
@@ -72,7 +72,7 @@ export class Retention {
 
   /** The id at `position`, newest first, among all runs of these statuses, known to be of the time `ms`. */
   private async idAt(sql: Sql, statuses: Statuses, ms: number, position: number): Promise<string | undefined> {
-    const [start, end] = [this.instant(ms), this.instant(ms + 1)];
+    const [start, end] = [instantOf(this.tables, ms), instantOf(this.tables, ms + 1)];
     const newer = this.ofEach(statuses, { text: `${this.at} >= ?`, params: [end] });
     const [counted] = await sql.rows(`select count(*) as total from ${newer.text}`, newer.params);
     const tied = this.ofEach(statuses, { text: `${this.at} >= ? and ${this.at} < ?`, params: [start, end] });
@@ -142,12 +142,7 @@ export class Retention {
   }
 
   private before(ms: number): Condition {
-    return { text: `${this.at} < ?`, params: [this.instant(ms)] };
-  }
-
-  /** In the form of a column of epoch ms, which holds the ends of time too. */
-  private instant(ms: number): Param {
-    return this.tables.runs.encode('wakeAt', ms);
+    return before(this.tables, this.at, ms);
   }
 
   private inStatuses(statuses: Statuses): Condition {

@@ -21,6 +21,16 @@ export function all(conditions: readonly Condition[]): Condition {
   };
 }
 
+/** An instant, in epoch ms, to compare times of runs with: in the form of a column of epoch ms, which holds the ends of time too. */
+export function instantOf({ runs }: Tables, ms: number): Param {
+  return runs.encode('wakeAt', ms);
+}
+
+/** Runs whose time in a column is before an instant, in epoch ms. */
+export function before(tables: Tables, column: string, ms: number): Condition {
+  return { text: `${column} < ?`, params: [instantOf(tables, ms)] };
+}
+
 /** Which namespace a store is confined to, as conditions to append; an unconfined store appends nothing. */
 export class Scope {
   constructor(
