@@ -154,7 +154,14 @@ export const IDLE_TICK: Call = {
   },
 };
 
-export const SAVE_CHECKPOINT = HOT_CALLS.find(({ name }) => name === 'saveCheckpoint new') as Call;
+/** The hot call of this name. */
+export function callNamed(name: string): Call {
+  const found = HOT_CALLS.find((call) => call.name === name);
+  if (!found) throw new Error(`no call ${name}`);
+  return found;
+}
+
+export const SAVE_CHECKPOINT = callNamed('saveCheckpoint new');
 
 /** Work for each number below `count`, some at a time. */
 export async function each(count: number, work: (n: number) => Promise<unknown>, callers = 32): Promise<void> {

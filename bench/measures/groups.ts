@@ -1,5 +1,5 @@
 import type { MikroOrmStateStoreOptions } from '../../lib';
-import { HOT_CALLS } from '../calls';
+import { callNamed } from '../calls';
 import { createDatabase, dropDatabase } from '../databases';
 import { runWorkflows, tenStepEngine } from '../engine/workflows';
 import { figure, rotated } from '../stats';
@@ -57,7 +57,7 @@ export async function groups(context: Context): Promise<Result> {
 }
 
 function workOf(count: number, workflows: number): [string, (subject: Subject) => Promise<number>][] {
-  const calls = HOT_CALLS.filter(({ name }) => ['saveCheckpoint new', 'getRun', 'createRun'].includes(name));
+  const calls = ['createRun', 'getRun', 'saveCheckpoint new'].map(callNamed);
   return [
     ...calls.flatMap((call) =>
       [32, 128, 512].map((callers): [string, (subject: Subject) => Promise<number>] => [

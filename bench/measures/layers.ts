@@ -1,6 +1,6 @@
 import type { MikroORM } from '@mikro-orm/core';
 import { MikroOrmStateStore } from '../../lib';
-import { type Call, HOT_CALLS } from '../calls';
+import { callNamed } from '../calls';
 import { createDatabase, dropDatabase } from '../databases';
 import { figure, rotated } from '../stats';
 import { openBare } from '../subjects/bare';
@@ -30,7 +30,7 @@ type Layers = Record<string, (n: number) => Promise<unknown>>;
 /** Where the time of one read goes, from the driver to the store. */
 export async function layers(context: Context): Promise<Result> {
   const [rounds, count] = context.options.quick ? [3, 40] : [11, 150];
-  const call = HOT_CALLS.find(({ name }) => name === 'getRun') as Call;
+  const call = callNamed('getRun');
   const target = await createDatabase(context.place, 'layers');
   await createTables(target);
   const bare = await openBare(target);

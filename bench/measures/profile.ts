@@ -1,5 +1,5 @@
 import { Session } from 'node:inspector/promises';
-import { type Call, HOT_CALLS } from '../calls';
+import { type Call, callNamed } from '../calls';
 import { createDatabase, dropDatabase } from '../databases';
 import { figure } from '../stats';
 import { openOurs } from '../subjects/ours';
@@ -38,7 +38,7 @@ export async function profile(context: Context): Promise<Result> {
     const shares = new Map<string, Map<string, number>>();
     for (const name of PROFILED) {
       context.progress(`profile: ${name}`);
-      const call = HOT_CALLS.find((candidate) => candidate.name === name) as Call;
+      const call = callNamed(name);
       await profiled(subject, call, count / 10);
       shares.set(name, await profiled(subject, call, count));
     }

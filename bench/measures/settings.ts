@@ -1,4 +1,4 @@
-import { HOT_CALLS } from '../calls';
+import { callNamed } from '../calls';
 import { createDatabase, dropDatabase } from '../databases';
 import { runWorkflows, tenStepEngine } from '../engine/workflows';
 import { figure, rotated } from '../stats';
@@ -57,17 +57,12 @@ export async function settings(context: Context): Promise<Result | undefined> {
 }
 
 function workOf(count: number): Record<string, (subject: Subject) => Promise<number>> {
-  const call = (name: string) => {
-    const found = HOT_CALLS.find((candidate) => candidate.name === name);
-    if (!found) throw new Error(`no call ${name}`);
-    return found;
-  };
   return {
     'saveCheckpoint latency, one caller': async (subject) =>
-      median(await timeCalls(subject, call('saveCheckpoint new'), count)),
-    'getRun latency, one caller': async (subject) => median(await timeCalls(subject, call('getRun'), count)),
-    'saveCheckpoint, 32 callers': (subject) => rateOfCalls(subject, call('saveCheckpoint new'), count * 4, 32),
-    'updateRun, 32 callers': (subject) => rateOfCalls(subject, call('updateRun'), count, 32),
+      median(await timeCalls(subject, callNamed('saveCheckpoint new'), count)),
+    'getRun latency, one caller': async (subject) => median(await timeCalls(subject, callNamed('getRun'), count)),
+    'saveCheckpoint, 32 callers': (subject) => rateOfCalls(subject, callNamed('saveCheckpoint new'), count * 4, 32),
+    'updateRun, 32 callers': (subject) => rateOfCalls(subject, callNamed('updateRun'), count, 32),
     'workflows of 10 steps, 32 in flight': (subject) => runWorkflows(tenStepEngine(subject.store), count / 2, 32),
   };
 }

@@ -15,6 +15,8 @@ const NAMES: Readonly<Record<DatabaseName, string>> = {
 const SERVERS = ['postgresql', 'mariadb'] as const satisfies readonly DatabaseName[];
 /** Columns of a cell that compares: this library, the bare driver, the existing adapter. */
 const COMPARED = ['ours', 'bare', 'upstream'] as const;
+/** What is set side by side, and what it is called. */
+const WHO = { upstream: 'existing adapter', ours: 'this library', bare: 'bare driver' } as const;
 const AT_128 = 'saveCheckpoint new, 128 callers';
 
 /** The tables of the page, by the name between their markers. */
@@ -23,15 +25,15 @@ const TABLES: Readonly<Record<string, (results: Results) => string[][]>> = {
     [
       '',
       ...['workflows/s ¹', 'checkpoints/s ²'].flatMap((what) => [
-        `${what}: existing adapter`,
-        '**this library**',
-        'bare driver',
+        `${what}: ${WHO.upstream}`,
+        `**${WHO.ours}**`,
+        WHO.bare,
       ]),
     ],
     ...DATABASES.map((database) => [
       NAMES[database],
       ...[only(results('engine', database)), named(results('throughput', database), AT_128)].flatMap((line) =>
-        ['upstream', 'ours', 'bare'].map((column) => figureOf(line, column)),
+        Object.keys(WHO).map((column) => figureOf(line, column)),
       ),
     ]),
   ],
@@ -41,16 +43,11 @@ const TABLES: Readonly<Record<string, (results: Results) => string[][]>> = {
   throughput: (results) => compared(results, 'throughput'),
   groups: (results) => grouped(results),
   workers: (results) => [
-    [
-      '',
-      ...SERVERS.flatMap((database) =>
-        ['existing adapter', 'this library', 'bare driver'].map((who) => `${NAMES[database]}: ${who}`),
-      ),
-    ],
+    ['', ...SERVERS.flatMap((database) => Object.values(WHO).map((who) => `${NAMES[database]}: ${who}`))],
     ...(results('workers', 'postgresql')?.lines ?? []).map(({ name }) => [
       name,
       ...SERVERS.flatMap((database) =>
-        ['upstream', 'ours', 'bare'].map((column) => figureOf(named(results('workers', database), name), column)),
+        Object.keys(WHO).map((column) => figureOf(named(results('workers', database), name), column)),
       ),
     ]),
   ],
