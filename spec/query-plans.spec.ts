@@ -100,6 +100,10 @@ eachDatabase(
         const bad = [...fullScans(kind, plan), ...sorts(kind, plan)];
         expect({ statement, plan, bad }).toEqual({ statement, plan, bad: [] });
       }
+      // No index has a namespace's runs of one time by id.
+      for (const { statement, plan } of await plans(() => store.listPendingRuns(25, 'ns-0'))) {
+        expect({ statement, plan, scans: fullScans(kind, plan) }).toEqual({ statement, plan, scans: [] });
+      }
     });
 
     const POLICIES: [string, RetentionPolicy][] = [
@@ -116,9 +120,8 @@ eachDatabase(
     });
 
     // What a statement read is in the session's counters; the others show in their plans that they need not sort.
-    (kind.family === 'mysql' ? it : it.skip)(
-      'reads of a backlog, and of runs to prune, no more than it answers',
-      async () => {
+    if (kind.family === 'mysql') {
+      it('reads of a backlog, and of runs to prune, no more than it answers', async () => {
         const one = await db.open({ pool: { min: 1, max: 1 } });
         const alone = new MikroOrmStateStore(one);
         await alone.getRun('none');
@@ -135,8 +138,8 @@ eachDatabase(
           const prune = () => alone.pruneTerminalRuns({ statuses: ['completed', 'failed'], ...policy }, Date.now(), 5);
           expect(await reads(prune)).toBeLessThan(500);
         }
-      },
-    );
+      });
+    }
 
     /** The statements of a call, transaction control aside, each with its plan. */
     async function plans(call: () => Promise<unknown>): Promise<[Explained, ...Explained[]]> {

@@ -1,6 +1,6 @@
 import { MikroOrmStateStore } from '../lib';
 import { World } from './engine/world';
-import { type DatabaseKind, eachDatabase, KINDS, MYSQL_WITHOUT_RETURNING } from './support/databases';
+import { type DatabaseKind, eachDatabase, KINDS, MYSQL_WITHOUT_RETURNING, TestDatabase } from './support/databases';
 import { aCheckpoint, aRun, freshId } from './support/fixtures';
 import { QueryLog } from './support/query-log';
 
@@ -215,3 +215,30 @@ eachDatabase([...KINDS, MYSQL_WITHOUT_RETURNING], (kind) => {
     expect(made.map(({ label }) => label)).toEqual([...(kind.family === 'mysql' ? ['probe'] : []), 'getRun', 'getRun']);
   });
 });
+
+eachDatabase(
+  KINDS.filter(({ driver }) => driver === 'mariadb'),
+  (kind) => {
+    const log = new QueryLog();
+    const onQuery = (text: string) =>
+      text.replace('select version() as version', "select '10.5.27-MariaDB' as version");
+    let db: TestDatabase;
+    let store: MikroOrmStateStore;
+    beforeAll(async () => {
+      db = await TestDatabase.create(kind);
+      store = await db.store({ ...log.options, onQuery });
+    });
+    afterAll(() => db.drop());
+
+    it('before version 10.6, which cannot leave locked runs out, leases and patches go alone', async () => {
+      const ids = Array.from({ length: 6 }, () => freshId());
+      await Promise.all(ids.map((id) => store.createRun(aRun({ id }))));
+      const sent = async (call: (id: string) => Promise<unknown>) =>
+        (await log.of(() => Promise.all(ids.map(call)))).map(({ sql }) => sql.split(' ')[0]);
+      const alone = ids.map(() => 'update');
+      expect(await sent((id) => store.tryLockRun(id, 'me', 2000, 1000))).toEqual(alone);
+      expect(await sent((id) => store.renewRunLock(id, 'me', 3000))).toEqual(alone);
+      expect(await sent((id) => store.updateRun(id, { output: 1 }))).toEqual(alone);
+    });
+  },
+);
