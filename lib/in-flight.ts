@@ -1,4 +1,5 @@
-import { setTimeout as delay, setImmediate as macrotask } from 'node:timers/promises';
+import { setImmediate as macrotask } from 'node:timers/promises';
+import { elapsed } from './timer';
 
 /**
  * Calls that are under way, by key: for one store, by run.
@@ -30,7 +31,8 @@ export class InFlight {
   async quiet(runId: string, boundMs: number): Promise<void> {
     if (!this.calls.has(runId)) return;
     const abort = new AbortController();
-    const bound = delay(boundMs, 'bound' as const, { signal: abort.signal, ref: false }).catch(() => 'bound' as const);
+    const over = () => 'bound' as const;
+    const bound = elapsed(boundMs, abort.signal).then(over, over);
     for (let calls = this.calls.get(runId); calls; calls = this.calls.get(runId)) {
       if ((await Promise.race([bound, Promise.allSettled(calls)])) === 'bound') break;
       await macrotask();

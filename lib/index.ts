@@ -28,6 +28,7 @@ export {
   DurableStoreError,
   DurableTransactionError,
 } from './errors';
+export type { MikroOrmStateStoreOptions } from './options';
 export {
   type DurableSchemaPlan,
   type DurableSchemaReport,
@@ -38,7 +39,7 @@ export {
 export type { OrmLike } from './session';
 export type { GroupCommitOptions } from './sharing';
 export { type SqliteConfigOptions, sqliteConfig } from './sqlite-config';
-export { MikroOrmStateStore, type MikroOrmStateStoreOptions } from './store';
+export { MikroOrmStateStore } from './store';
 export type {
   AttributeFilter,
   BufferedEvent,

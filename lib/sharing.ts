@@ -28,7 +28,6 @@ type Shared<Item, Result> = Omit<Grouping<Item, Result>, 'admit' | 'divisible'> 
 export class Sharing {
   private readonly bounds: GroupBounds;
 
-  /** @throws TypeError for a bound that is no positive whole number */
   constructor(
     private readonly session: Session,
     options: GroupCommitOptions | false,
@@ -76,10 +75,6 @@ export class Sharing {
 }
 
 function boundsOf(options: GroupCommitOptions): GroupBounds {
-  for (const [name, value] of Object.entries(options)) {
-    if (value === undefined || (Number.isInteger(value) && value > 0)) continue;
-    throw new TypeError(`groupCommit.${name} must be a whole number from 1, got ${String(value)}`);
-  }
   return {
     ...DEFAULTS,
     lanes: options.lanes ?? DEFAULTS.lanes,

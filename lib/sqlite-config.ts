@@ -1,4 +1,5 @@
 import type { Options } from '@mikro-orm/core';
+import { checkOptions, type OptionRules } from '../schemas/check-options';
 
 /** What {@link sqliteConfig} lets a host choose. */
 export interface SqliteConfigOptions {
@@ -25,6 +26,9 @@ interface KyselyConnection {
   executeQuery(query: { sql: string; parameters: readonly unknown[] }): Promise<unknown>;
 }
 
+/** SQLite keeps the time-out as a 32-bit integer, and takes a larger one for none. */
+const LONGEST_BUSY_MS = 2 ** 31 - 1;
+
 type Done = (error: Error | null, connection: RawConnection) => void;
 
 /**
@@ -33,7 +37,7 @@ type Done = (error: Error | null, connection: RawConnection) => void;
  * `@mikro-orm/better-sqlite` or `@mikro-orm/sqlite`; it sets `pool.afterCreate` (MikroORM 6) and `onCreateConnection` (7).
  * The journal mode stays with the file.
  *
- * @throws TypeError for an option of another kind
+ * @throws TypeError for an option of another name or kind
  */
 export function sqliteConfig(options: SqliteConfigOptions = {}): Options {
   const pragmas = pragmasOf(options);
@@ -53,13 +57,17 @@ export function sqliteConfig(options: SqliteConfigOptions = {}): Options {
   return config as Options;
 }
 
-function pragmasOf({ synchronous = 'full', busyTimeoutMs = 1000 }: SqliteConfigOptions): string[] {
-  if (synchronous !== 'full' && synchronous !== 'normal') {
-    throw new TypeError(`sqliteConfig: synchronous is 'full' or 'normal', got ${String(synchronous)}`);
-  }
-  if (!Number.isSafeInteger(busyTimeoutMs) || busyTimeoutMs < 0) {
-    throw new TypeError(`sqliteConfig: busyTimeoutMs is a whole number from 0, got ${String(busyTimeoutMs)}`);
-  }
+const OPTIONS: OptionRules = {
+  synchronous: { takes: "'full' or 'normal'", accepts: (value) => value === 'full' || value === 'normal' },
+  busyTimeoutMs: {
+    takes: `a whole number of milliseconds from 0 to ${LONGEST_BUSY_MS}`,
+    accepts: (value) => Number.isInteger(value) && (value as number) >= 0 && (value as number) <= LONGEST_BUSY_MS,
+  },
+};
+
+function pragmasOf(options: SqliteConfigOptions): string[] {
+  checkOptions('sqliteConfig', options, OPTIONS);
+  const { synchronous = 'full', busyTimeoutMs = 1000 } = options;
   // The timeout first: changing the journal mode needs a lock as well.
   return [`busy_timeout = ${busyTimeoutMs}`, 'journal_mode = wal', `synchronous = ${synchronous}`];
 }

@@ -1,5 +1,4 @@
 import type { EntityManager } from '@mikro-orm/core';
-import type { RetryOptions } from './attempts';
 import { BufferedSignals } from './buffered-signals';
 import { Checkpoints } from './checkpoints';
 import type { Dialect } from './dialect';
@@ -11,13 +10,15 @@ import { Leases } from './leases';
 import { checkCount, checkInteger, checkText } from './limits';
 import { ListedRuns } from './listed-runs';
 import { Listings } from './listings';
+import { checkBound, type MikroOrmStateStoreOptions, type Settings, settingsOf } from './options';
+import { emOfOrm } from './orm-like';
 import { type Question, Questions } from './questions';
 import { boundsOf, Retention } from './retention';
 import { Runs } from './runs';
 import { ensureMikroOrmDurableSchema } from './schema';
 import { Scope } from './scope';
 import { type OrmLike, Session } from './session';
-import { type GroupCommitOptions, Sharing } from './sharing';
+import { Sharing } from './sharing';
 import { StepHandle, Superseded } from './step-handle';
 import { inTransaction } from './step-transaction';
 import { type Tables, tablesOf } from './tables';
@@ -35,26 +36,6 @@ import type {
 } from './types';
 import { Waiters } from './waiters';
 
-/** Settings of a {@link MikroOrmStateStore}; all have defaults. */
-export interface MikroOrmStateStoreOptions {
-  /** How long transient failures (deadlock, serialization failure, busy, lost connection) are retried. */
-  retry?: RetryOptions;
-  /**
-   * Whether pruning also drops the buffered completions (`child:<runId>`) of the pruned runs, which nobody else ever
-   * removes. Default `true`.
-   */
-  pruneCompletions?: boolean;
-  /**
-   * How concurrent calls share a statement: `saveCheckpoint`, `createRun`, `bufferSignal`, `releaseRunLock`,
-   * `putSignalWaiter`, `takeSignalWaiter`, `takeBufferedSignal`, `getRun`, `getCheckpoint` and `listCheckpoints` gather
-   * while one of their kind is under way, equal scans share an answer, and `updateRun`, `tryLockRun` and `renewRunLock` an
-   * update that leaves out the runs others have locked (MariaDB: from 10.6 on). `false`: never.
-   */
-  groupCommit?: GroupCommitOptions | false;
-  /** The longest `releaseRunLock` waits for this store's calls of the same run, in milliseconds. Default 5,000. */
-  releaseWaitMs?: number;
-}
-
 /**
  * The state of durable workflows in five tables of the application's own database.
  *
@@ -64,6 +45,7 @@ export interface MikroOrmStateStoreOptions {
  */
 export class MikroOrmStateStore implements StateStore {
   private readonly em: EntityManager;
+  private readonly options: Settings;
   private readonly tables: Tables;
   private readonly runs: Runs;
   private readonly checkpoints: Checkpoints;
@@ -84,6 +66,7 @@ export class MikroOrmStateStore implements StateStore {
   private readonly joined: EntityManager | undefined;
 
   /**
+   * @throws TypeError for anything but a MikroORM instance, and for an option of another name or kind; before any SQL
    * @throws DurableConfigurationError when the ORM lacks our entities or its database is not supported
    */
   constructor(orm: OrmLike, options?: MikroOrmStateStoreOptions);
@@ -91,11 +74,12 @@ export class MikroOrmStateStore implements StateStore {
   constructor(orm: OrmLike, options: MikroOrmStateStoreOptions | undefined, view: View);
   constructor(
     private readonly orm: OrmLike,
-    private readonly options: MikroOrmStateStoreOptions = {},
+    options?: MikroOrmStateStoreOptions,
     view: View = {},
   ) {
-    this.em = orm.em;
-    this.session = view.session ?? new Session(this.em, options.retry);
+    this.em = emOfOrm(orm);
+    this.options = settingsOf(options);
+    this.session = view.session ?? new Session(this.em, this.options.retry);
     this.inFlight = view.inFlight ?? new InFlight();
     this.listed = view.listed ?? new ListedRuns();
     this.owners = view.owners ?? new Map();
@@ -112,7 +96,7 @@ export class MikroOrmStateStore implements StateStore {
     this.listings = new Listings(this.tables, scope);
     this.retention = new Retention(this.tables, scope, this.runs, this.buffered);
     // Inside the caller's transaction every call is its own: its failure belongs to nobody else.
-    const sharing = new Sharing(this.session, this.joined ? false : (options.groupCommit ?? {}));
+    const sharing = new Sharing(this.session, this.joined ? false : this.options.groupCommit);
     this.questions = new Questions(sharing);
     const { runs, checkpoints, waiters, buffered, leases } = this;
     this.groups = groupsOf(sharing, { runs, checkpoints, waiters, buffered, leases });
@@ -198,7 +182,7 @@ export class MikroOrmStateStore implements StateStore {
     if (bounds === null || limit <= 0) return 0;
     checkCount(limit, 'limit');
     return this.session.transaction('pruneTerminalRuns', 'repeatable', (sql) =>
-      this.retention.prune(sql, bounds, limit, this.options.pruneCompletions ?? true),
+      this.retention.prune(sql, bounds, limit, this.options.pruneCompletions),
     );
   }
 
@@ -286,7 +270,7 @@ export class MikroOrmStateStore implements StateStore {
    */
   async releaseRunLock(runId: string): Promise<void> {
     checkText(runId, 'runId');
-    await this.inFlight.quiet(runId, this.options.releaseWaitMs ?? 5000);
+    await this.inFlight.quiet(runId, this.options.releaseWaitMs);
     const owner = this.owners.get(runId);
     this.owners.delete(runId);
     await this.groups.releaseRunLock.submit({ runId, owner });
@@ -370,7 +354,7 @@ export class MikroOrmStateStore implements StateStore {
    */
   async transaction<T>(work: (tx: StoreTransaction) => Promise<T>): Promise<T> {
     this.session.assertNotBlocked();
-    const retry = this.joined ? { attempts: 1 } : (this.options.retry ?? {});
+    const retry = this.joined ? { attempts: 1 } : this.options.retry;
     const once = async (em: EntityManager): Promise<T> => {
       const step = new StepHandle(this.session.within(em), this.checkpoints, this.namespace !== undefined);
       const result = await work({ raw: em, saveCheckpoint: (checkpoint) => step.save(checkpoint) });
@@ -398,10 +382,11 @@ export class MikroOrmStateStore implements StateStore {
   }
 
   /**
-   * Resolve when none of this store's calls is under way, and after `boundMs` (default 10,000) in any case. Call it between
+   * Resolve when none of this store's calls is under way, and after `boundMs` (default 10,000; `Infinity`: never) in any case. Call it between
    * the engine's `drain` and closing the ORM: `drain` does not wait for what a run that has just ended sends its parent.
    */
   async settled(boundMs = 10_000): Promise<void> {
+    checkBound(boundMs);
     await this.session.settled(boundMs);
   }
 

@@ -1,10 +1,12 @@
 import { EntitySchema, type EntitySchemaMetadata } from '@mikro-orm/core';
+import { checkOptions, type OptionRules } from './check-options';
 import {
   DoubleType,
   EpochMsType,
   InstantType,
   IntegerType,
   KeyType,
+  MYSQL_COLLATIONS,
   type MySqlCollation,
   PayloadType,
   SerialType,
@@ -75,11 +77,27 @@ export interface TableDefinition<Row extends object> {
   readonly uniques?: readonly { name: string; properties: (keyof Row & string)[] }[];
 }
 
-/** Build the plain `EntitySchema` of a table. */
+const COLLATIONS: readonly unknown[] = Object.values(MYSQL_COLLATIONS);
+
+const OPTIONS: OptionRules = {
+  naming: {
+    takes: "'snake_case', 'preserve' or a function",
+    accepts: (value) => value === 'snake_case' || value === 'preserve' || typeof value === 'function',
+  },
+  schema: { takes: "the name of a schema, or '*'", accepts: (value) => typeof value === 'string' },
+  collation: { takes: COLLATIONS.join(' or '), accepts: (value) => COLLATIONS.includes(value) },
+};
+
+/**
+ * Build the plain `EntitySchema` of a table.
+ *
+ * @throws TypeError for an option of another name or kind
+ */
 export function defineTable<Row extends object>(
   definition: TableDefinition<Row>,
   options: DurableEntitiesOptions = {},
 ): EntitySchema<Row> {
+  checkOptions('durableEntities', options, OPTIONS);
   const columnName = namer(options.naming ?? 'snake_case', definition.table);
   const columns = Object.entries<Column>(definition.columns(vocabulary(options.collation)));
   return new EntitySchema<Row>({
@@ -126,12 +144,6 @@ function namer(naming: Naming, table: string): (property: string) => string {
 
 function named(naming: Naming, property: string, table: string): string {
   if (typeof naming === 'function') return naming(property, table);
-  switch (naming) {
-    case 'snake_case':
-      return property.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-    case 'preserve':
-      return property;
-    default:
-      throw new TypeError(`durableEntities: naming is 'snake_case', 'preserve' or a function, got ${String(naming)}`);
-  }
+  if (naming === 'preserve') return property;
+  return property.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }

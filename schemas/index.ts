@@ -23,7 +23,8 @@ export type DurableEntities = [
  * The five entities under another column naming, in another database schema, or with another MySQL collation.
  * Use them in place of {@link ENTITIES}; the store finds them in the ORM it is given.
  *
- * @throws TypeError when a name is not a plain SQL identifier or two columns of a table would share one.
+ * @throws TypeError for an option of another name or kind, when a name is not a plain SQL identifier, or when two columns of a
+ *   table would share one.
  */
 export function durableEntities(options: DurableEntitiesOptions = {}): DurableEntities {
   return [

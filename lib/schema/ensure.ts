@@ -3,6 +3,7 @@ import type { Database } from '../../schemas/database';
 import { dialectOf } from '../dialect';
 import { DurableSchemaError } from '../errors';
 import { causes } from '../failures';
+import { emOfTarget } from '../orm-like';
 import { type OrmLike, Session, type Sql } from '../session';
 import { durableMetadata, schemaInForce } from '../tables';
 import { found, inspection } from './inspect';
@@ -27,6 +28,7 @@ const LOCK_WAIT_SECONDS = 60;
  * Given an EntityManager that is in a transaction, a migration's for one, everything runs on that connection and in
  * that transaction, and is undone with it where the database can undo DDL (SQLite and PostgreSQL can).
  *
+ * @throws TypeError for anything but a MikroORM instance or an EntityManager
  * @throws DurableConfigurationError when our entities are not registered or the database is not supported
  * @throws DurableSchemaError `DURABLE_SCHEMA_INCOMPATIBLE` when a table is there in a shape the store cannot work on
  */
@@ -68,8 +70,8 @@ interface Context {
 }
 
 function contextOf(target: OrmLike | EntityManager): Context {
-  const em = 'em' in target ? target.em : target;
-  const joins = !('em' in target) && em.isInTransaction();
+  const { em, isGiven } = emOfTarget(target);
+  const joins = isGiven && em.isInTransaction();
   const session = joins ? new Session(em).within(em) : new Session(em);
   session.assertNotBlocked();
   const metadata = [...durableMetadata(em).values()];
