@@ -48,7 +48,7 @@ export class Runs {
 
   /** Check a run and turn it into the parameters of its row. */
   params(run: WorkflowRun): Param[] {
-    return runParams(this.tables.runs, run);
+    return runParams(this.tables.runs, this.scope.named(run));
   }
 
   /** Insert runs without attribute rows; those whose id is taken are left as they are. */
@@ -59,8 +59,8 @@ export class Runs {
 
   /** Insert a run and its attribute rows, unless its id is taken. Needs a transaction. */
   async createWithAttributes(sql: Sql, run: WorkflowRun): Promise<void> {
-    const { runs } = this.tables;
-    if (await insertIfAbsent(sql, this.insert(1), [runs.column('id')], runParams(runs, run))) {
+    const id = this.tables.runs.column('id');
+    if (await insertIfAbsent(sql, this.insert(1), [id], this.params(run))) {
       await this.attributes.insert(sql, attributeRows(run.id, run.searchAttributes));
     }
   }
@@ -78,7 +78,8 @@ export class Runs {
 
   /** Check a patch and turn it into what it changes. */
   change(runId: string, patch: Partial<WorkflowRun>): RunChange {
-    const { columns, params } = patchParams(this.tables.runs, patch);
+    const named = Object.hasOwn(patch, 'namespace') ? this.scope.named(patch) : patch;
+    const { columns, params } = patchParams(this.tables.runs, named);
     const attributes = Object.hasOwn(patch, 'searchAttributes')
       ? attributeRows(runId, patch.searchAttributes)
       : undefined;

@@ -38,6 +38,11 @@ export class Scope {
     readonly namespace?: string,
   ) {}
 
+  /** The fields of a run, which belongs to the store's own namespace when they name none. */
+  named<Fields extends { namespace?: string | undefined }>(fields: Fields): Fields {
+    return this.namespace === undefined ? fields : { ...fields, namespace: fields.namespace ?? this.namespace };
+  }
+
   /** On the run table itself. */
   runs(): Condition {
     if (this.namespace === undefined) return NOTHING;

@@ -110,7 +110,8 @@ export class MikroOrmStateStore implements StateStore {
 
   /**
    * The same store confined to a namespace: it reads, takes and changes only runs of that namespace and what belongs to
-   * them. Buffered signals and events belong to no run and are shared. Without a namespace nothing is confined.
+   * them. A run created through it belongs to that namespace unless it names another, which it is then handed over to. Buffered
+   * signals and events belong to no run and are shared. Without a namespace nothing is confined.
    */
   withScope(scope: { namespace?: string | undefined }): MikroOrmStateStore {
     if (scope.namespace !== undefined) checkText(scope.namespace, 'namespace');

@@ -6,6 +6,7 @@ export function scope(subject: Subject): void {
   groupNeeds(subject, 'scope')('a store confined to a namespace', () => {
     reads(subject);
     writes(subject);
+    namespaces(subject);
     takes(subject);
     whatItShares(subject);
   });
@@ -105,6 +106,50 @@ function writes(subject: Subject): void {
     await store.saveCheckpoint(checkpoint);
     await store.createRun(aRun({ id: checkpoint.runId, namespace }));
     expect(await store.getCheckpoint(checkpoint.runId, 0)).toEqual(checkpoint);
+  });
+}
+
+function namespaces(subject: Subject): void {
+  const ofRun = async (id: string) => (await subject.store.getRun(id))?.namespace;
+
+  it.each([
+    ['a run', {}],
+    ['a run whose namespace is undefined', { namespace: undefined }],
+    ['a run with attributes', { searchAttributes: { a: 1 } }],
+  ])('gives %s its own namespace', async (_what, fields) => {
+    const { store, namespace } = await confined(subject);
+    const run = aRun(fields);
+    await store.createRun(run);
+    expect(await ofRun(run.id)).toBe(namespace);
+    expect((await store.getRun(run.id))?.namespace).toBe(namespace);
+    expect((await store.listPendingRuns(9)).map(({ id }) => id)).toContain(run.id);
+  });
+
+  it('keeps a run whose namespace is cleared', async () => {
+    const { store, mine, namespace } = await confined(subject);
+    await store.updateRun(mine, { namespace: undefined, status: 'running' });
+    expect(await store.getRun(mine)).toMatchObject({ namespace, status: 'running' });
+    await store.updateRun(mine, { priority: 1 });
+    expect(await ofRun(mine)).toBe(namespace);
+  });
+
+  it.each([{}, { searchAttributes: { a: 1 } }])('hands a run over that names another namespace: %j', async (fields) => {
+    const { store, mine, other } = await confined(subject);
+    const run = aRun({ namespace: other, ...fields });
+    await store.createRun(run);
+    expect([await ofRun(run.id), await store.getRun(run.id)]).toEqual([other, null]);
+    expect(await store.tryLockRun(run.id, 'me', 99, 1)).toBe(false);
+    await store.updateRun(mine, { namespace: other });
+    expect([await ofRun(mine), await store.getRun(mine)]).toEqual([other, null]);
+  });
+
+  it('is default where the store is not confined', async () => {
+    const [created, cleared] = [aRun(), aRun({ namespace: 'a' })];
+    const store = subject.store.withScope({});
+    await store.createRun(created);
+    await store.createRun(cleared);
+    await store.updateRun(cleared.id, { namespace: undefined });
+    expect([await ofRun(created.id), await ofRun(cleared.id)]).toEqual(['default', 'default']);
   });
 }
 

@@ -398,6 +398,22 @@ export const MUTATIONS: readonly Mutation[] = [
     spec: 'spec/contract.postgresql',
   },
   {
+    defect: 'a run created through a confined store belongs to default, and is never seen by it again',
+    file: 'lib/runs.ts',
+    find: 'runParams(this.tables.runs, this.scope.named(run))',
+    put: 'runParams(this.tables.runs, run)',
+    spec: 'spec/contract.sqlite',
+    on: `${SQLITE}.*confined to a namespace`,
+  },
+  {
+    defect: 'clearing the namespace of a run takes it from the store that did',
+    file: 'lib/runs.ts',
+    find: "Object.hasOwn(patch, 'namespace') ? this.scope.named(patch) : patch",
+    put: 'patch',
+    spec: 'spec/contract.sqlite',
+    on: `${SQLITE}.*confined to a namespace`,
+  },
+  {
     defect: 'a confined store reads other namespaces',
     file: 'lib/scope.ts',
     find: "return { text: ` and ${this.tables.runs.column('namespace')} = ?`, params: [this.namespace] };",

@@ -1,3 +1,4 @@
+import { WorkflowEngine } from '@dudousxd/nestjs-durable-core';
 import { eachDatabase, KINDS, MYSQL_WITHOUT_RETURNING, TestDatabase } from '../support/databases';
 import { aCheckpoint, aRun, freshId } from '../support/fixtures';
 
@@ -48,5 +49,26 @@ eachDatabase([...KINDS, MYSQL_WITHOUT_RETURNING], (kind) => {
     });
     expect(await store.listCheckpoints(theirs)).toEqual([kept]);
     expect(await store.listCheckpoints(mine)).toHaveLength(1);
+  });
+
+  it('lets an engine start runs for its own pool and for another', async () => {
+    const store = await db.store();
+    const [ours, theirs] = [freshId('ns'), freshId('ns')];
+    const confined = new WorkflowEngine({ store: store.withScope({ namespace: ours }) });
+    const other = new WorkflowEngine({ store: store.withScope({ namespace: theirs }), namespace: theirs });
+    confined.register('who', '1', async () => 'ours');
+    other.register('who', '1', async () => 'theirs');
+    const [mine, handed] = [freshId('mine'), freshId('handed')];
+    await confined.start('who', {}, mine);
+    await confined.start('who', {}, handed, { namespace: theirs });
+    await confined.waitForRun(mine, { until: 'terminal' });
+    expect(await confined.getRun(handed)).toBeNull();
+    await other.runPending();
+    await other.waitForRun(handed, { until: 'terminal' });
+    expect(await store.getRun(mine)).toMatchObject({ namespace: ours, output: 'ours' });
+    expect(await store.getRun(handed)).toMatchObject({ namespace: theirs, output: 'theirs' });
+    await confined.drain();
+    await other.drain();
+    await store.settled();
   });
 });
