@@ -58,6 +58,18 @@ describe('every page', () => {
     for (const page of PAGES) expect(readFileSync(join(ROOT, page), 'utf8')).not.toMatch(/\/(work|home|Users)\//);
   });
 
+  it('gives no engine an instance id, which another process could have as well', () => {
+    const folder = join(ROOT, 'examples');
+    const examples = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts'));
+    expect(examples).not.toEqual([]);
+    const texts = examples.map((name) => ({
+      page: `examples/${name}`,
+      text: readFileSync(join(folder, name), 'utf8'),
+    }));
+    const named = [...blocks, ...texts].filter(({ text }) => text.includes('instanceId')).map(({ page }) => page);
+    expect(named).toEqual([]);
+  });
+
   it('links only to what is there', () => {
     for (const page of PAGES) {
       const text = readFileSync(join(ROOT, page), 'utf8');

@@ -29,7 +29,7 @@ export async function excerpt(em: EntityManager, runId: string): Promise<string[
   const fork = em.fork();
   const run = await fork.findOneOrFail(WorkflowRunEntity, { id: runId });
   const checkpoints = await fork.find(StepCheckpointEntity, { runId }, { orderBy: { seq: 'asc' } });
-  const lease = run.lockedBy ? `leased by ${run.lockedBy}` : 'no lease';
+  const lease = run.lockedBy ? `leased by engine ${run.lockedBy}` : 'no lease';
   return [
     `run ${run.id}  ${run.status}, ${lease}`,
     ...checkpoints.map(({ seq, name, kind, status }) => `step ${seq}  ${name} (${kind})  ${status}`),

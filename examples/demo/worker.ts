@@ -19,7 +19,6 @@ async function main(settings: WorkerSettings): Promise<void> {
   const engine = new WorkflowEngine({
     store,
     namespace: NAMESPACE,
-    instanceId: `${settings.name} (pid ${process.pid})`,
     leaseMs: settings.leaseMs,
     // A waiting run looks again after this time; an approval that the front office recorded is acted on then.
     reconcileMs: 1000,
