@@ -1,7 +1,10 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { MYSQL, POSTGRES, reachable, startEmbeddedPostgres } from '../spec/support/servers';
+import { freePort } from '../spec/support/free-port';
+import { MySqlServer } from '../spec/support/mysql-server';
+import { MARIADB, MYSQL, POSTGRES } from '../spec/support/server-kinds';
+import { reachable, type StartedServer, startEmbeddedPostgres } from '../spec/support/servers';
 import { openMariaPool, openPgPool, openSqlite, type Row, type ServerOptions } from './bare/drivers';
 import type { DatabaseName } from './options';
 
@@ -29,27 +32,35 @@ export interface BenchDatabase {
 /** Where to find a database system, or `undefined` with a line that says how to have it. */
 export async function locate(database: DatabaseName): Promise<Place | undefined> {
   if (database === 'sqlite') return { database, stop: async () => undefined };
-  if (database === 'postgresql') {
-    const url = await reachable(POSTGRES);
-    if (url) return place(database, url, async () => undefined);
-    const server = await startEmbeddedPostgres();
-    return place(database, server.url, server.stop);
+  const kind = { postgresql: POSTGRES, mariadb: MARIADB, mysql: MYSQL }[database];
+  const url = await reachable(kind);
+  if (url) return place(database, { url, stop: async () => undefined });
+  try {
+    return place(database, await START[database]());
+  } catch (error) {
+    console.log(`${database}: left out, ${(error as Error).message}. To include it: ${kind.start}`);
+    return undefined;
   }
-  const url = await reachable(MYSQL);
-  if (url) return place(database, url, async () => undefined);
-  console.log(`mariadb: left out, no server answers. To include it: ${MYSQL.start}`);
-  return undefined;
 }
 
-function place(database: DatabaseName, text: string, stop: () => Promise<void>): Place {
-  const url = new URL(text);
+/** Servers of our own, with their default durability. */
+const START: Readonly<Record<Exclude<DatabaseName, 'sqlite'>, () => Promise<StartedServer>>> = {
+  postgresql: startEmbeddedPostgres,
+  mariadb: async () => {
+    throw new Error('no server answers');
+  },
+  mysql: async () => MySqlServer.start(await freePort()),
+};
+
+function place(database: DatabaseName, server: StartedServer): Place {
+  const url = new URL(server.url);
   const login = {
     host: url.hostname,
     port: Number(url.port) || undefined,
     user: decodeURIComponent(url.username),
     password: decodeURIComponent(url.password) || undefined,
   };
-  return { database, login, admin: { ...login, database: url.pathname.slice(1) }, stop };
+  return { database, login, admin: { ...login, database: url.pathname.slice(1) }, stop: () => server.stop() };
 }
 
 /** Create an empty database named after what it is for. */

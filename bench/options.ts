@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 
-export const DATABASES = ['sqlite', 'postgresql', 'mariadb'] as const;
+export const DATABASES = ['sqlite', 'postgresql', 'mariadb', 'mysql'] as const;
 export type DatabaseName = (typeof DATABASES)[number];
 
 export const MEASURES = [
@@ -30,7 +30,7 @@ export interface BenchOptions {
 }
 
 export const USAGE = `npm run bench -- [options]
-  --db sqlite|postgresql|mariadb      only this database (repeatable)
+  --db sqlite|postgresql|mariadb|mysql only this database (repeatable)
   --only ${MEASURES.join('|')}
                                       only this measure (repeatable)
   --quick                             few rounds and small data; results go to .tmp/performance

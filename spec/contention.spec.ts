@@ -2,11 +2,11 @@ import { setImmediate as macrotask } from 'node:timers/promises';
 import type { MikroORM } from '@mikro-orm/core';
 import { MikroOrmStateStore, type RunStatus } from '../lib';
 import { blockedSessions, eventually, OpenTransaction, untilBlocked } from './support/concurrency';
-import { eachDatabase, KINDS, MYSQL_WITHOUT_RETURNING, sql, TestDatabase } from './support/databases';
+import { eachDatabase, KINDS, sql, TestDatabase } from './support/databases';
 import { aCheckpoint, aRun, freshId } from './support/fixtures';
 import { QueryLog } from './support/query-log';
 
-const SERVERS = [...KINDS, MYSQL_WITHOUT_RETURNING].filter(({ family }) => family !== 'sqlite');
+const SERVERS = KINDS.filter(({ family }) => family !== 'sqlite');
 const EMBEDDED = KINDS.filter(({ family }) => family === 'sqlite');
 
 const begun: OpenTransaction[] = [];

@@ -1,6 +1,6 @@
 import { contract, databaseSubject } from './contract';
-import { eachDatabase, KINDS, MYSQL_WITHOUT_RETURNING } from './support/databases';
+import { eachDatabase, KINDS } from './support/databases';
 
-const kinds = [...KINDS.filter(({ family }) => family === 'mysql'), MYSQL_WITHOUT_RETURNING];
+const kinds = KINDS.filter(({ system }) => system === 'mysql');
 
 eachDatabase(kinds, (kind) => contract(databaseSubject(kind)));

@@ -1,4 +1,7 @@
 import { engineSuite } from './engine/suite';
-import { eachDatabase, KINDS, MYSQL_WITHOUT_RETURNING } from './support/databases';
+import { eachDatabase, KINDS } from './support/databases';
 
-eachDatabase([...KINDS.filter(({ family }) => family === 'mysql'), MYSQL_WITHOUT_RETURNING], engineSuite);
+eachDatabase(
+  KINDS.filter(({ system }) => system === 'mysql'),
+  engineSuite,
+);

@@ -2,7 +2,7 @@ import { randomInt } from 'node:crypto';
 import type { MikroORM } from '@mikro-orm/core';
 import { MikroOrmStateStore } from '../lib';
 import { History, isLinearizable } from './model/history';
-import { eachDatabase, KINDS, MYSQL_WITHOUT_RETURNING, TestDatabase } from './support/databases';
+import { eachDatabase, KINDS, TestDatabase } from './support/databases';
 import { aRun, freshId } from './support/fixtures';
 
 /** Histories of each kind and database; CI checks a few, `DURABLE_MODEL_RUNS` many. */
@@ -31,7 +31,7 @@ describe('the checker', () => {
   });
 });
 
-eachDatabase([...KINDS, MYSQL_WITHOUT_RETURNING], (kind) => {
+eachDatabase(KINDS, (kind) => {
   let db: TestDatabase;
   let stores: MikroOrmStateStore[];
   let operator: MikroOrmStateStore;

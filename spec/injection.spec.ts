@@ -1,7 +1,7 @@
 import type { MikroORM } from '@mikro-orm/core';
 import { durableEntities, MikroOrmStateStore, type RunQuery, type StepCheckpoint, type WorkflowRun } from '../lib';
 import { CORPUS, intact, twins } from './hostile/corpus';
-import { eachDatabase, KINDS, MYSQL_WITHOUT_RETURNING, sql, TestDatabase } from './support/databases';
+import { eachDatabase, KINDS, sql, TestDatabase } from './support/databases';
 import { aCheckpoint, aFullCheckpoint, aFullRun, aRun, freshId } from './support/fixtures';
 
 /** The corpus and everything that is taken for one of it: all of them are there at once, and each is itself alone. */
@@ -15,7 +15,7 @@ describe('names that become SQL', () => {
   });
 });
 
-eachDatabase([...KINDS, MYSQL_WITHOUT_RETURNING], (kind) => {
+eachDatabase(KINDS, (kind) => {
   let db: TestDatabase;
   let store: MikroOrmStateStore;
   let orm: MikroORM;

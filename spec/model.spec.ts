@@ -4,7 +4,7 @@ import { MikroOrmStateStore } from '../lib';
 import { ContractModel } from './model/contract-model';
 import { play, sequence } from './model/play';
 import { RANGES } from './model/values';
-import { eachDatabase, KINDS, MYSQL_WITHOUT_RETURNING, TestDatabase } from './support/databases';
+import { eachDatabase, KINDS, TestDatabase } from './support/databases';
 
 const { DURABLE_MODEL_RUNS, DURABLE_MODEL_SEED, DURABLE_MODEL_PATH } = process.env;
 const RUNS = Number(DURABLE_MODEL_RUNS ?? 60);
@@ -13,7 +13,7 @@ const RUNS = Number(DURABLE_MODEL_RUNS ?? 60);
 const SEED = Number(DURABLE_MODEL_SEED ?? randomInt(2 ** 31));
 const replay = { seed: SEED, ...(DURABLE_MODEL_PATH ? { path: DURABLE_MODEL_PATH } : {}) };
 
-eachDatabase([...KINDS, MYSQL_WITHOUT_RETURNING], (kind) => {
+eachDatabase(KINDS, (kind) => {
   let db: TestDatabase;
 
   beforeAll(async () => {

@@ -1,11 +1,13 @@
 import { finished, startTs } from './support/child';
+import { MARIADB, MYSQL } from './support/server-kinds';
 import { mariaDbBinary } from './torture/mariadb-server';
 import type { DatabaseName } from './torture/options';
 
 /** Seconds of faults; runs need a few more to end. */
 const SECONDS = 5;
 
-const DATABASES: readonly DatabaseName[] = ['sqlite', 'postgresql', 'mariadb'];
+const DATABASES: readonly DatabaseName[] = ['sqlite', 'postgresql', 'mariadb', 'mysql'];
+const noMariaDb = !mariaDbBinary() && !process.env[MARIADB.variable];
 
 describe('npm run torture', () => {
   const torture = (db: DatabaseName, ...args: string[]) =>
@@ -14,9 +16,9 @@ describe('npm run torture', () => {
     );
 
   for (const db of DATABASES) {
-    const missing = db === 'mariadb' && !mariaDbBinary() && !process.env.DURABLE_TEST_MYSQL_URL;
+    const missing = { sqlite: false, postgresql: false, mariadb: noMariaDb, mysql: !process.env[MYSQL.variable] }[db];
     (missing ? it.skip : it)(
-      `${missing ? 'skipped, no MariaDB: ' : ''}brings every run on ${db} through faults of its kinds`,
+      `${missing ? `skipped, no ${db}: ` : ''}brings every run on ${db} through faults of its kinds`,
       async () => {
         const { code, output } = await torture(db, '--fault-every', '600');
         expect({ code, output }).toMatchObject({ code: 0, output: expect.stringContaining('Every promise held.') });

@@ -80,19 +80,20 @@ function postgresStatements(client: PgClient) {
   };
 }
 
-/** `mariadb` with a pool and server-side prepared statements. */
-export function connectMaria(options: ServerOptions, poolSize: number): Connection {
+/** `mariadb` with a pool and server-side prepared statements, on either server it speaks to. */
+export function connectMaria(database: 'mariadb' | 'mysql', options: ServerOptions, poolSize: number): Connection {
   const pool = openMariaPool(options, poolSize);
+  const statements = (client: MariaClient) => mariaStatements(database, client);
   return {
-    ...mariaStatements(pool),
-    transaction: async (work) => transaction(await pool.getConnection(), mariaStatements, work),
+    ...statements(pool),
+    transaction: async (work) => transaction(await pool.getConnection(), statements, work),
     close: () => pool.end(),
   };
 }
 
-function mariaStatements(client: MariaClient) {
+function mariaStatements(database: 'mariadb' | 'mysql', client: MariaClient) {
   return {
-    database: 'mariadb' as const,
+    database,
     rows: async (sql: string, params: readonly Value[]) => (await client.execute(sql, params)) as Row[],
     affected: async (sql: string, params: readonly Value[]) =>
       ((await client.execute(sql, params)) as { affectedRows: number }).affectedRows,

@@ -9,7 +9,7 @@ export function insertInto(table: string, columns: readonly string[]): string {
 
 /** Replace `columns` of an existing row; with none, leave it alone. */
 export function conflict(database: DatabaseName, keys: readonly string[], columns: readonly string[]): string {
-  if (database === 'mariadb') {
+  if (database === 'mariadb' || database === 'mysql') {
     const set =
       columns.length === 0 ? `${keys[0]} = ${keys[0]}` : columns.map((name) => `${name} = values(${name})`).join(', ');
     return ` on duplicate key update ${set}`;
@@ -18,8 +18,8 @@ export function conflict(database: DatabaseName, keys: readonly string[], column
   return ` on conflict (${keys.join(', ')}) do ${columns.length === 0 ? 'nothing' : `update set ${set}`}`;
 }
 
-/** Delete and return the oldest buffered signal of a token in one statement. */
-export function takeOldest(database: DatabaseName): string {
+/** Delete and return the oldest buffered signal of a token in one statement; MySQL has none for it. */
+export function takeOldest(database: Exclude<DatabaseName, 'mysql'>): string {
   const table = 'durable_buffered_signals';
   const oldest = `from ${table} where token = ? and published_at is null order by id limit 1`;
   switch (database) {

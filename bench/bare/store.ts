@@ -11,7 +11,8 @@ import {
 import type { Connection } from './connection';
 import type { Row, Value } from './drivers';
 import { CHECKPOINT_COLUMNS, type Columns, encode, instant, RUN_COLUMNS, toCheckpoint, toRun } from './rows';
-import { conflict, insertInto, RUNS, takeOldest, tokenRange } from './statements';
+import { conflict, insertInto, RUNS, tokenRange } from './statements';
+import { type Takes, takesOf } from './takes';
 
 /**
  * What a good programmer writes by hand on a bare driver: one prepared statement per call, no ORM, no checks, no retries,
@@ -21,7 +22,7 @@ export class BareStore implements StateStore {
   private readonly insertRun: string;
   private readonly upsertCheckpoint: string;
   private readonly upsertWaiter: string;
-  private readonly takeOldest: string;
+  private readonly takes: Takes;
 
   constructor(private readonly db: Connection) {
     const { database } = db;
@@ -32,7 +33,7 @@ export class BareStore implements StateStore {
       conflict(database, ['run_id', 'seq'], names(CHECKPOINT_COLUMNS).slice(2));
     const waiter = ['token', 'run_id', 'seq', 'parallel_group'];
     this.upsertWaiter = insertInto('durable_signal_waiters', waiter) + conflict(database, ['token'], waiter.slice(1));
-    this.takeOldest = takeOldest(database);
+    this.takes = takesOf(database);
   }
 
   async createRun(run: WorkflowRun): Promise<void> {
@@ -134,7 +135,7 @@ export class BareStore implements StateStore {
   }
 
   async takeSignalWaiter(token: string): Promise<SignalWaiter | null> {
-    const [row] = await this.db.rows('delete from durable_signal_waiters where token = ? returning *', [token]);
+    const row = await this.takes.waiter(this.db, token);
     return row ? toWaiter(row) : null;
   }
 
@@ -155,7 +156,7 @@ export class BareStore implements StateStore {
   }
 
   async takeBufferedSignal(token: string): Promise<{ payload: unknown } | null> {
-    const [row] = await this.db.rows(this.takeOldest, [token]);
+    const row = await this.takes.oldest(this.db, token);
     return row ? { payload: parsed(row.payload) } : null;
   }
 
@@ -206,7 +207,7 @@ export class BareStore implements StateStore {
 async function insertAttributes(db: Connection, runId: string, attributes: SearchAttributes | undefined) {
   const sql = insertInto('durable_run_attributes', [
     'run_id',
-    db.database === 'mariadb' ? '`key`' : 'key',
+    db.database === 'mariadb' || db.database === 'mysql' ? '`key`' : 'key',
     'str_value',
     'num_value',
   ]);

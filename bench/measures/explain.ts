@@ -37,7 +37,12 @@ export async function recordPlans(
 }
 
 async function plan(session: ReturnType<typeof openSession>, { database }: BenchDatabase, sql: string) {
-  const explain = { sqlite: 'explain query plan', postgresql: 'explain', mariadb: 'explain' }[database];
+  const explain = {
+    sqlite: 'explain query plan',
+    postgresql: 'explain',
+    mariadb: 'explain',
+    mysql: 'explain format=traditional',
+  }[database];
   const rows = await session.query(`${explain} ${sql}`);
   switch (database) {
     case 'sqlite':
@@ -45,6 +50,7 @@ async function plan(session: ReturnType<typeof openSession>, { database }: Bench
     case 'postgresql':
       return rows.map((row) => String(row['QUERY PLAN']));
     case 'mariadb':
+    case 'mysql':
       return rows.map((row) =>
         ['id', 'table', 'type', 'key', 'key_len', 'rows', 'Extra']
           .map((name) => `${name}=${row[name] ?? ''}`)

@@ -23,11 +23,12 @@ export async function environment(place: Place): Promise<Environment> {
 }
 
 function versions({ database }: Place): Environment {
-  const drivers = { sqlite: 'better-sqlite3', postgresql: 'pg', mariadb: 'mariadb' } as const;
-  const peerDrivers = { sqlite: 'better-sqlite3', postgresql: 'pg', mariadb: 'mysql2' } as const;
+  const drivers = { sqlite: 'better-sqlite3', postgresql: 'pg', mariadb: 'mariadb', mysql: 'mysql2' } as const;
+  const bare = { ...drivers, mysql: 'mariadb' } as const;
+  const peerDrivers = { sqlite: 'better-sqlite3', postgresql: 'pg', mariadb: 'mysql2', mysql: 'mysql2' } as const;
   return {
     'this library on': `MikroORM ${version('@mikro-orm/core')}, ${drivers[database]} ${version(drivers[database])}`,
-    'bare driver': `${drivers[database]} ${version(drivers[database])}`,
+    'bare driver': `${bare[database]} ${version(bare[database])}`,
     'existing adapter':
       `nestjs-durable-store-mikro-orm ${version('@dudousxd/nestjs-durable-store-mikro-orm', PEERS)} ` +
       `on MikroORM ${version('@mikro-orm/core', PEERS)}, ${peerDrivers[database]} ${version(peerDrivers[database], PEERS)}`,
@@ -55,10 +56,10 @@ async function settings({ database, admin }: Place): Promise<Environment> {
   const [row] = await query(
     target,
     'select version() as version, @@innodb_flush_log_at_trx_commit as innodb_flush_log_at_trx_commit, ' +
-      '@@log_bin as log_bin, @@innodb_buffer_pool_size as innodb_buffer_pool_size',
+      '@@log_bin as log_bin, @@sync_binlog as sync_binlog, @@innodb_buffer_pool_size as innodb_buffer_pool_size',
   );
   return {
-    mariadb: Object.entries(row ?? {})
+    [database]: Object.entries(row ?? {})
       .map(([name, value]) => `${name}=${value}`)
       .join(', '),
     ...pool,

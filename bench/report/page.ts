@@ -11,8 +11,9 @@ const NAMES: Readonly<Record<DatabaseName, string>> = {
   sqlite: 'SQLite',
   postgresql: 'PostgreSQL',
   mariadb: 'MariaDB',
+  mysql: 'MySQL',
 };
-const SERVERS = ['postgresql', 'mariadb'] as const satisfies readonly DatabaseName[];
+const SERVERS = ['postgresql', 'mariadb', 'mysql'] as const satisfies readonly DatabaseName[];
 /** Columns of a cell that compares: this library, the bare driver, the existing adapter. */
 const COMPARED = ['ours', 'bare', 'upstream'] as const;
 /** What is set side by side, and what it is called. */

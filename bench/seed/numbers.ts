@@ -28,6 +28,24 @@ const TABLES = [
   'durable_buffered_signals',
 ];
 
+const mariadb: Generator = {
+  numbers: (first, last) => `(select seq as n from seq_${first}_to_${last}) as numbers`,
+  scatter: (n) => `lower(lpad(hex((${n} * ${SCATTER}) % ${RANGE}), 8, '0'))`,
+  at: (seconds) => `date_add('2026-01-01', interval ${seconds} second)`,
+  concat: (...parts) => `concat(${parts.join(', ')})`,
+  text: (n) => `${n}`,
+  before: ['set unique_checks = 0'],
+  after: [`analyze table ${TABLES.join(', ')}`],
+};
+
+/** A table expression with a row for each number below 10 to the power of `digits`, which needs no recursion. */
+function powersOfTen(digits: number): string {
+  const ten = Array.from({ length: 10 }, (_, digit) => `select ${digit} as digit`).join(' union all ');
+  const tables = Array.from({ length: digits }, (_, power) => `(${ten}) as ten${power}`).join(' cross join ');
+  const sum = Array.from({ length: digits }, (_, power) => `ten${power}.digit * ${10 ** power}`).join(' + ');
+  return `(select ${sum} as n from ${tables}) as counted`;
+}
+
 export const GENERATORS: Readonly<Record<DatabaseName, Generator>> = {
   sqlite: {
     numbers: (first, last) =>
@@ -49,13 +67,10 @@ export const GENERATORS: Readonly<Record<DatabaseName, Generator>> = {
     before: ['set synchronous_commit = off'],
     after: TABLES.map((table) => `vacuum analyze ${table}`),
   },
-  mariadb: {
-    numbers: (first, last) => `(select seq as n from seq_${first}_to_${last}) as numbers`,
-    scatter: (n) => `lower(lpad(hex((${n} * ${SCATTER}) % ${RANGE}), 8, '0'))`,
-    at: (seconds) => `date_add('2026-01-01', interval ${seconds} second)`,
-    concat: (...parts) => `concat(${parts.join(', ')})`,
-    text: (n) => `${n}`,
-    before: ['set unique_checks = 0'],
-    after: [`analyze table ${TABLES.join(', ')}`],
+  mariadb,
+  mysql: {
+    ...mariadb,
+    numbers: (first, last) =>
+      `(select n + ${first} as n from ${powersOfTen(String(last - first).length)} where n <= ${last - first}) as numbers`,
   },
 };

@@ -33,7 +33,7 @@ export function seedStatements(database: DatabaseName, first: number, last: numb
     `'","customer":"Ada Lovelace","items":[{"sku":"a-1","quantity":2}],"total":129.9}'`,
   );
   const wakeAt = `case when n % 100 >= 96 then ${at('n + 315360000')} else null end`;
-  const key = database === 'mariadb' ? '`key`' : 'key';
+  const key = database === 'mariadb' || database === 'mysql' ? '`key`' : 'key';
   const steps = generator
     .numbers(0, CHECKPOINTS_PER_RUN - 1)
     .replaceAll('numbers', 'steps')

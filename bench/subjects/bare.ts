@@ -12,7 +12,7 @@ export async function openBare(target: BenchDatabase): Promise<Subject> {
 }
 
 function connect({ database, name, login, poolSize = POOL_SIZE }: BenchDatabase) {
-  if (!login) return connectSqlite(name);
+  if (!login || database === 'sqlite') return connectSqlite(name);
   const options = { ...login, database: name };
-  return database === 'postgresql' ? connectPostgres(options, poolSize) : connectMaria(options, poolSize);
+  return database === 'postgresql' ? connectPostgres(options, poolSize) : connectMaria(database, options, poolSize);
 }

@@ -6,10 +6,12 @@ import type { BenchDatabase } from '../databases';
 import type { DatabaseName } from '../options';
 import { POOL_SIZE, type Subject } from './subject';
 
-const DRIVERS = { sqlite: 'better-sqlite', postgresql: 'postgresql', mariadb: 'mariadb' } as const satisfies Record<
-  DatabaseName,
-  string
->;
+const DRIVERS = {
+  sqlite: 'better-sqlite',
+  postgresql: 'postgresql',
+  mariadb: 'mariadb',
+  mysql: 'mysql',
+} as const satisfies Record<DatabaseName, string>;
 
 /** What every subject has on SQLite: readers beside the writer, and each commit on disk when it returns. */
 const SQLITE_PRAGMAS = ['journal_mode = wal', 'synchronous = full'] as const;

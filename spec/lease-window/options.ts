@@ -1,15 +1,15 @@
 import { parseArgs } from 'node:util';
-import type { Driver } from '../support/databases';
+import type { System } from '../support/databases';
 import type { Latency } from './latency';
 
 export const USAGE = `npm run lease-window                         both endings, all guards, PostgreSQL, 100 runs each
-npm run lease-window -- --db mariadb         or sqlite, postgresql, mysql (the drivers of MikroORM)
+npm run lease-window -- --db mariadb         or sqlite, postgresql, mysql
 npm run lease-window -- --runs 400 --latency 2-8 --at-once 4
 npm run lease-window -- --poll 0,1000        pauses of the polling peer, in ms
 npm run lease-window -- --traces 3           what happened to runs that were executed again`;
 
 export interface WindowOptions {
-  readonly driver: Driver;
+  readonly system: System;
   readonly runs: number;
   readonly latency: Latency;
   /** Runs under way at a time. */
@@ -20,12 +20,7 @@ export interface WindowOptions {
   readonly traces: number;
 }
 
-const DRIVERS: Record<string, Driver> = {
-  sqlite: 'sqlite',
-  postgresql: 'postgresql',
-  mysql: 'mysql',
-  mariadb: 'mariadb',
-};
+const SYSTEMS: readonly System[] = ['sqlite', 'postgresql', 'mariadb', 'mysql'];
 
 /** @throws TypeError for an option that is none */
 export function readOptions(args: string[]): WindowOptions {
@@ -33,10 +28,10 @@ export function readOptions(args: string[]): WindowOptions {
   const names = { db: text, runs: text, latency: text, 'at-once': text, poll: text, traces: text };
   const { values } = parseArgs({ args, options: names });
   const db = values.db ?? 'postgresql';
-  const driver = DRIVERS[db];
-  if (!driver) throw new TypeError(`--db: expected ${Object.keys(DRIVERS).join(', ')}, got ${db}`);
+  const system = SYSTEMS.find((known) => known === db);
+  if (!system) throw new TypeError(`--db: expected ${SYSTEMS.join(', ')}, got ${db}`);
   return {
-    driver,
+    system,
     runs: wholeNumber('runs', values.runs ?? '100', 1),
     latency: latencyOf(values.latency ?? '2-8'),
     atOnce: wholeNumber('at-once', values['at-once'] ?? '4', 1),

@@ -5,6 +5,7 @@
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { besideServers } from '../support/command';
 import { MUTATIONS, type Mutation } from './mutations';
 
 const ROOT = join(__dirname, '../..');
@@ -17,7 +18,7 @@ interface Verdict {
   readonly caughtBy: string | undefined;
 }
 
-function main(): void {
+async function main(): Promise<void> {
   const wanted = process.argv[2] ?? '';
   const chosen = MUTATIONS.filter(({ defect }) => defect.includes(wanted));
   for (const mutation of chosen) original(mutation);
@@ -70,4 +71,5 @@ function firstFailure({ spec, on }: Mutation): string | undefined {
   return failure;
 }
 
-main();
+// Once for all: each run of the suite finds them by the environment.
+void besideServers(main);

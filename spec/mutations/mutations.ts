@@ -13,8 +13,8 @@ export interface Mutation {
 
 const SQLITE = 'SQLite \\(better-sqlite\\)';
 const POSTGRESQL = '^PostgreSQL';
-const MARIADB = 'MariaDB driver';
-const MYSQL = '^(MySQL|MariaDB) driver ';
+const MARIADB = 'MariaDB \\(mariadb driver\\)';
+const MYSQL = '^MySQL \\(mysql driver\\)';
 
 export const MUTATIONS: readonly Mutation[] = [
   {
@@ -31,7 +31,7 @@ export const MUTATIONS: readonly Mutation[] = [
     find: "return mine === 1 ? this.taken(row) : 'contended';",
     put: 'return mine <= 1 ? this.taken(row) : null;',
     spec: 'spec/contract.mysql',
-    on: '^MySQL driver, statements for MySQL 8',
+    on: MYSQL,
   },
   {
     defect: 'a buffered signal is missed while a competitor takes the one before it',

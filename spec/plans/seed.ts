@@ -20,6 +20,7 @@ const TABLES = [
   'durable_step_checkpoints',
   'durable_run_attributes',
   'durable_signal_waiters',
+  'durable_buffered_signals',
 ];
 
 const WORDS: Record<DatabaseKind['family'], Words> = {
@@ -36,7 +37,13 @@ const WORDS: Record<DatabaseKind['family'], Words> = {
     analyze: TABLES.map((table) => `analyze ${table}`),
   },
   mysql: {
-    numbers: (count) => `with n(i) as (select seq from seq_0_to_${count - 1})`,
+    numbers: (count) => {
+      const digits = Array.from({ length: String(count - 1).length }, (_, power) => `d${power}`);
+      const value = digits.map((digit, power) => `${digit}.i * ${10 ** power}`).join(' + ');
+      const ten = Array.from({ length: 10 }, (_, i) => `select ${i} as i`).join(' union all ');
+      const all = `select ${value} as i from ${digits.map((digit) => `ten as ${digit}`).join(', ')}`;
+      return `with ten as (${ten}), n as (select i from (${all}) as numbers where i < ${count})`;
+    },
     instant: (ms) => `date_add('1970-01-01', interval (${ms}) * 1000 microsecond)`,
     text: (parts) => `concat(${parts.join(', ')})`,
     analyze: TABLES.map((table) => `analyze table ${table}`),
@@ -79,6 +86,11 @@ export async function seed(orm: MikroORM, kind: DatabaseKind, { runs, checkpoint
     'durable_signal_waiters (token, run_id, seq)',
     Math.ceil(runs / 10),
     `${text(["'child:run-'", 'i'])}, ${id}, 0`,
+  );
+  await insert(
+    'durable_buffered_signals (token, payload)',
+    Math.ceil(runs / 10),
+    `${text(["'child:run-'", 'i'])}, '1'`,
   );
   for (const statement of analyze) await em.execute(statement);
 }

@@ -76,5 +76,5 @@ export class RacingProcess implements Contender {
 
 function open(kind: DatabaseKind, dbName: string): Promise<MikroORM> {
   const pool = kind.family === 'sqlite' ? {} : { pool: POOL };
-  return connect(kind.driver, { ...connection(kind, dbName), ...pool, ...kind.config, entities: [...ENTITIES] });
+  return connect(kind.driver, { ...connection(kind, dbName), ...pool, entities: [...ENTITIES] });
 }

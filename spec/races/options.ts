@@ -1,24 +1,19 @@
 import { parseArgs } from 'node:util';
-import type { Driver } from '../support/databases';
+import type { System } from '../support/databases';
 import type { Size } from './play';
 
 export const USAGE = `npm run races                        all races on all databases, 60 rounds of 60 calls each
-npm run races -- --db postgresql     one database: sqlite, postgresql, mysql, mariadb (the drivers of MikroORM)
+npm run races -- --db postgresql     one system, through each of its drivers: sqlite, postgresql, mariadb, mysql
 npm run races -- --only take         races with this in their name
 npm run races -- --rounds 60 --calls 60 --processes 3`;
 
 export interface RaceOptions extends Size {
-  readonly drivers: readonly Driver[];
+  readonly systems: readonly System[];
   /** Text in the names of the races to play. */
   readonly only: string;
 }
 
-const DRIVERS: Record<string, readonly Driver[]> = {
-  sqlite: ['better-sqlite', 'sqlite'],
-  postgresql: ['postgresql'],
-  mysql: ['mysql'],
-  mariadb: ['mariadb'],
-};
+const SYSTEMS: readonly System[] = ['sqlite', 'postgresql', 'mariadb', 'mysql'];
 
 /** @throws TypeError for an option that is none */
 export function readOptions(args: string[]): RaceOptions {
@@ -27,10 +22,10 @@ export function readOptions(args: string[]): RaceOptions {
     args,
     options: { db: text, only: text, rounds: text, calls: text, processes: text },
   });
-  const drivers = values.db === undefined ? Object.values(DRIVERS).flat() : DRIVERS[values.db];
-  if (!drivers) throw new TypeError(`--db: expected ${Object.keys(DRIVERS).join(', ')}, got ${values.db}`);
+  const systems = SYSTEMS.filter((system) => values.db === undefined || values.db === system);
+  if (systems.length === 0) throw new TypeError(`--db: expected ${SYSTEMS.join(', ')}, got ${values.db}`);
   return {
-    drivers,
+    systems,
     only: values.only ?? '',
     rounds: wholeNumber('rounds', values.rounds ?? '60', 1),
     calls: wholeNumber('calls', values.calls ?? '60', 2),

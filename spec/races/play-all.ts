@@ -5,7 +5,7 @@ import { play, type Result } from './play';
 import { lineOf, tableOf } from './report';
 
 /** Play the chosen races on the chosen databases, print what came of them, and true when nothing was violated. */
-export async function playAll({ drivers, only, ...size }: RaceOptions): Promise<boolean> {
+export async function playAll({ systems, only, ...size }: RaceOptions): Promise<boolean> {
   const races = RACES.filter(({ name }) => name.includes(only));
   if (races.length === 0) throw new Error(`no race is called ${only}: ${RACES.map(({ name }) => name).join(', ')}`);
   const results: Result[] = [];
@@ -13,7 +13,7 @@ export async function playAll({ drivers, only, ...size }: RaceOptions): Promise<
     results.push(result);
     console.log(lineOf(result));
   };
-  for (const kind of KINDS.filter(({ driver }) => drivers.includes(driver))) {
+  for (const kind of KINDS.filter(({ system }) => systems.includes(system))) {
     if (kind.missing) console.log(`${kind.name}: skipped, ${kind.missing}`);
     else await play(kind, races, size, { onResult });
   }

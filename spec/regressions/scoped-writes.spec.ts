@@ -1,8 +1,8 @@
 import { WorkflowEngine } from '@dudousxd/nestjs-durable-core';
-import { eachDatabase, KINDS, MYSQL_WITHOUT_RETURNING, TestDatabase } from '../support/databases';
+import { eachDatabase, KINDS, TestDatabase } from '../support/databases';
 import { aCheckpoint, aRun, freshId } from '../support/fixtures';
 
-eachDatabase([...KINDS, MYSQL_WITHOUT_RETURNING], (kind) => {
+eachDatabase(KINDS, (kind) => {
   let db: TestDatabase;
 
   beforeAll(async () => {

@@ -5,8 +5,11 @@ import { join } from 'node:path';
 import type { EntityManager, MikroORM, Options } from '@mikro-orm/core';
 import { ENTITIES, ensureMikroOrmDurableSchema, MikroOrmStateStore, type MikroOrmStateStoreOptions } from '../../lib';
 import { HostOrderEntity } from './host';
+import { MARIADB, MYSQL, POSTGRES } from './server-kinds';
 
 export type Driver = 'better-sqlite' | 'sqlite' | 'postgresql' | 'mysql' | 'mariadb';
+/** A database system; MySQL and MariaDB speak one protocol, and either driver reaches both. */
+export type System = 'sqlite' | 'postgresql' | 'mariadb' | 'mysql';
 
 /** An EntityManager that runs SQL, as every driver's does. */
 export interface SqlEm extends EntityManager {
@@ -18,36 +21,29 @@ export interface DatabaseKind {
   /** As it appears in test names. */
   readonly name: string;
   readonly driver: Driver;
+  readonly system: System;
+  /** The dialect: that of MySQL for MariaDB too. */
   readonly family: 'sqlite' | 'postgresql' | 'mysql';
   /** Why it cannot be had here; `undefined` when it can. */
   readonly missing: string | undefined;
-  /** Config this kind adds to every ORM. */
-  readonly config?: Options;
 }
 
-const noMysql = process.env.DURABLE_TEST_MYSQL_URL ? undefined : 'no MySQL or MariaDB server';
-
 export const KINDS: readonly DatabaseKind[] = [
-  { name: 'SQLite (better-sqlite)', driver: 'better-sqlite', family: 'sqlite', missing: undefined },
-  { name: 'SQLite (sqlite)', driver: 'sqlite', family: 'sqlite', missing: undefined },
-  { name: 'PostgreSQL', driver: 'postgresql', family: 'postgresql', missing: undefined },
-  { name: 'MySQL driver', driver: 'mysql', family: 'mysql', missing: noMysql },
-  { name: 'MariaDB driver', driver: 'mariadb', family: 'mysql', missing: noMysql },
+  { name: 'SQLite (better-sqlite)', driver: 'better-sqlite', system: 'sqlite', family: 'sqlite', missing: undefined },
+  { name: 'SQLite (sqlite)', driver: 'sqlite', system: 'sqlite', family: 'sqlite', missing: undefined },
+  { name: 'PostgreSQL', driver: 'postgresql', system: 'postgresql', family: 'postgresql', missing: undefined },
+  ...(['mariadb', 'mysql'] as const).flatMap((system) => [
+    ofMySqlFamily(system, 'mariadb'),
+    ofMySqlFamily(system, 'mysql'),
+  ]),
 ];
 
-/**
- * The statements MySQL 8 gets, which has no `returning`, run on the server that is there: the store is told the version
- * is MySQL's.
- */
-export const MYSQL_WITHOUT_RETURNING: DatabaseKind = {
-  name: 'MySQL driver, statements for MySQL 8',
-  driver: 'mysql',
-  family: 'mysql',
-  missing: noMysql,
-  config: {
-    onQuery: (sql: string) => sql.replace('select version() as version', "select '8.0.36' as version"),
-  } as Options,
-};
+/** A system and a driver; the one of the system's own name is what its users have. */
+function ofMySqlFamily(system: 'mariadb' | 'mysql', driver: 'mariadb' | 'mysql'): DatabaseKind {
+  const { label, variable } = { mariadb: MARIADB, mysql: MYSQL }[system];
+  const missing = process.env[variable] ? undefined : `no ${label} server`;
+  return { name: `${label} (${driver} driver)`, driver, system, family: 'mysql', missing };
+}
 
 /** A database of its own for one spec file, and the ORMs opened on it. */
 export class TestDatabase {
@@ -77,7 +73,6 @@ export class TestDatabase {
     const orm = await connect(this.kind.driver, {
       ...connection(this.kind, this.dbName),
       entities: [...ENTITIES, HostOrderEntity],
-      ...this.kind.config,
       ...options,
     });
     this.orms.push(orm);
@@ -96,7 +91,7 @@ export class TestDatabase {
     return new MikroOrmStateStore(await this.openReady(options), storeOptions);
   }
 
-  /** Create our tables and the host's by the real server's own rules. */
+  /** Create our tables and the host's. */
   async ensureSchema(): Promise<void> {
     const orm = await connect(this.kind.driver, {
       ...connection(this.kind, this.dbName),
@@ -143,7 +138,7 @@ export async function connect(driver: Driver, options: Options): Promise<MikroOR
 /** Connection options of a database of this kind. */
 export function connection(kind: DatabaseKind, dbName: string): Options {
   if (kind.family === 'sqlite') return { dbName };
-  const url = new URL(serverUrl(kind.family));
+  const url = new URL(serverUrl(kind));
   return {
     dbName,
     host: url.hostname,
@@ -153,15 +148,15 @@ export function connection(kind: DatabaseKind, dbName: string): Options {
   };
 }
 
-function serverUrl(family: 'postgresql' | 'mysql'): string {
-  const url = process.env[family === 'postgresql' ? 'DURABLE_TEST_POSTGRES_URL' : 'DURABLE_TEST_MYSQL_URL'];
-  if (!url) throw new Error(`no ${family} server`);
+function serverUrl({ system }: DatabaseKind): string {
+  const { label, variable } = { postgresql: POSTGRES, mariadb: MARIADB, mysql: MYSQL }[system as 'mysql'];
+  const url = process.env[variable];
+  if (!url) throw new Error(`no ${label} server`);
   return url;
 }
 
 async function administrate(kind: DatabaseKind, statement: string): Promise<void> {
-  const family = kind.family as 'postgresql' | 'mysql';
-  const dbName = new URL(serverUrl(family)).pathname.slice(1);
+  const dbName = new URL(serverUrl(kind)).pathname.slice(1);
   const orm = await connect(kind.driver, { ...connection(kind, dbName), entities: [] });
   await sql(orm).execute(statement);
   await orm.close(true);

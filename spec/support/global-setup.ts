@@ -1,25 +1,36 @@
-import { MYSQL, POSTGRES, reachable, startEmbeddedPostgres } from './servers';
+import { freePort } from './free-port';
+import { MySqlServer, WITHOUT_SYNC } from './mysql-server';
+import { MARIADB, MYSQL, POSTGRES, type ServerKind } from './server-kinds';
+import { reachable, type StartedServer, startEmbeddedPostgres } from './servers';
 
 declare global {
-  var stopEmbeddedPostgres: (() => Promise<void>) | undefined;
+  var startedServers: StartedServer[];
 }
 
 /** Find or start the servers once; the spec files read their URLs from the environment. */
 export default async function globalSetup(): Promise<void> {
-  process.env.DURABLE_TEST_POSTGRES_URL = (await reachable(POSTGRES)) ?? (await embedded());
-  const mysql = await reachable(MYSQL);
-  if (mysql) process.env.DURABLE_TEST_MYSQL_URL = mysql;
-  else missing(`MySQL/MariaDB: skipped, no server answers. To include it: ${MYSQL.start}`);
+  globalThis.startedServers = [];
+  process.env[POSTGRES.variable] = (await reachable(POSTGRES)) ?? (await started(startEmbeddedPostgres));
+  await provide(MARIADB, async () => {
+    throw new Error('no server answers');
+  });
+  await provide(MYSQL, async () => MySqlServer.start(await freePort(), WITHOUT_SYNC));
 }
 
-async function embedded(): Promise<string> {
-  const server = await startEmbeddedPostgres();
-  globalThis.stopEmbeddedPostgres = server.stop;
+/** Find a server or start one. One that cannot be had is a line to see, and in CI a failure. */
+async function provide(kind: ServerKind, start: () => Promise<StartedServer>): Promise<void> {
+  const url = await reachable(kind);
+  try {
+    process.env[kind.variable] = url ?? (await started(start));
+  } catch (error) {
+    const message = `${kind.label}: skipped, ${(error as Error).message}. To include it: ${kind.start}`;
+    if (process.env.CI) throw new Error(message);
+    process.stdout.write(`\n${message}\n`);
+  }
+}
+
+async function started(start: () => Promise<StartedServer>): Promise<string> {
+  const server = await start();
+  globalThis.startedServers.push(server);
   return server.url;
-}
-
-/** A database that cannot be had is a line to see, and in CI a failure. */
-function missing(message: string): void {
-  if (process.env.CI) throw new Error(message);
-  process.stdout.write(`\n${message}\n`);
 }

@@ -1,3 +1,3 @@
 export default async function globalTeardown(): Promise<void> {
-  await globalThis.stopEmbeddedPostgres?.();
+  for (const server of globalThis.startedServers) await server.stop();
 }

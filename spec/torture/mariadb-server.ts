@@ -1,14 +1,11 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { execFile } from 'node:child_process';
 import { existsSync, mkdirSync } from 'node:fs';
-import { createConnection } from 'node:net';
 import { delimiter, join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { ServerProcess } from '../support/server-process';
 import type { TortureServer } from './server';
 
 const run = promisify(execFile);
-const STARTS_WITHIN_MS = 60_000;
 
 /** Where the MariaDB server is installed, if it is. */
 export function mariaDbBinary(): string | undefined {
@@ -21,72 +18,39 @@ export class MariaDbServer implements TortureServer {
   readonly user = 'root';
   readonly password = '';
   readonly mainDb = 'mysql';
-  private process: ChildProcess | undefined;
 
   private constructor(
-    private readonly binary: string,
-    private readonly directory: string,
+    private readonly process: ServerProcess,
     readonly port: number,
   ) {}
 
   static async start(binary: string, directory: string, port: number): Promise<MariaDbServer> {
     mkdirSync(join(directory, 'tmp'), { recursive: true });
-    const server = new MariaDbServer(binary, directory, port);
-    const settings = ['--no-defaults', ...server.places, ...server.asUser];
+    const settings = ['--no-defaults', ...places(directory), ...asUser()];
     await run('mariadb-install-db', [...settings, '--auth-root-authentication-method=normal', '--skip-test-db']);
-    await server.launch();
+    const network = [`--port=${port}`, '--bind-address=127.0.0.1', '--skip-name-resolve', '--skip-log-bin'];
+    const socket = `--socket=${join(directory, 'socket')}`;
+    const server = new MariaDbServer(new ServerProcess([binary, ...settings, socket, ...network], port), port);
+    await server.process.launch();
     return server;
   }
 
   async restart(how: 'crash' | 'shutdown'): Promise<void> {
-    await this.end(how === 'crash' ? 'SIGKILL' : 'SIGTERM');
-    await this.launch();
+    await this.process.end(how === 'crash' ? 'SIGKILL' : 'SIGTERM');
+    await this.process.launch();
   }
 
   async stop(): Promise<void> {
-    await this.end('SIGKILL');
+    await this.process.end('SIGKILL');
   }
+}
 
-  /** A server removes what it takes for its own leftovers from its `tmpdir`; another one that shares it crashes then. */
-  private get places(): string[] {
-    return [`--datadir=${join(this.directory, 'data')}`, `--tmpdir=${join(this.directory, 'tmp')}`];
-  }
+/** A server removes what it takes for its own leftovers from its `tmpdir`; another one that shares it crashes then. */
+function places(directory: string): string[] {
+  return [`--datadir=${join(directory, 'data')}`, `--tmpdir=${join(directory, 'tmp')}`];
+}
 
-  /** The server refuses to run as root unless it is told to. */
-  private get asUser(): string[] {
-    return process.getuid?.() === 0 ? ['--user=root'] : [];
-  }
-
-  private async launch(): Promise<void> {
-    const network = [`--port=${this.port}`, '--bind-address=127.0.0.1', '--skip-name-resolve', '--skip-log-bin'];
-    const settings = ['--no-defaults', ...this.places, `--socket=${join(this.directory, 'socket')}`, ...network];
-    const child = spawn(this.binary, [...settings, ...this.asUser], { stdio: 'ignore' });
-    this.process = child;
-    const until = performance.now() + STARTS_WITHIN_MS;
-    while (!(await this.answers())) {
-      if (child.exitCode !== null || performance.now() > until) throw new Error('mariadbd does not start');
-      await delay(50);
-    }
-  }
-
-  private async end(signal: NodeJS.Signals): Promise<void> {
-    const child = this.process;
-    if (!child || child.exitCode !== null || child.signalCode !== null) return;
-    const gone = once(child, 'exit');
-    child.kill(signal);
-    await gone;
-  }
-
-  private answers(): Promise<boolean> {
-    return new Promise((resolve) => {
-      const socket = createConnection({ port: this.port, host: '127.0.0.1' });
-      const settle = (answer: boolean) => {
-        socket.destroy();
-        resolve(answer);
-      };
-      socket.once('data', () => settle(true));
-      socket.once('error', () => settle(false));
-      socket.once('close', () => settle(false));
-    });
-  }
+/** The server refuses to run as root unless it is told to. */
+function asUser(): string[] {
+  return process.getuid?.() === 0 ? ['--user=root'] : [];
 }

@@ -43,7 +43,7 @@ export const USAGE = `npm run torture -- --db sqlite|postgresql|mariadb|mysql --
 --sabotage KIND           double-charge, lost-step or stuck-run: break a promise, the verdict must be bad
 --keep                    leave the database and the ledgers for you to look at
 
-postgresql and mariadb (with either driver: --db mariadb, --db mysql) are servers of the torture's own, started for it and removed.`;
+postgresql, mariadb and mysql are servers of the torture's own, started for it and removed.`;
 
 const DATABASES: readonly DatabaseName[] = ['sqlite', 'postgresql', 'mariadb', 'mysql'];
 const SABOTAGES: readonly Sabotage[] = ['double-charge', 'lost-step', 'stuck-run'];

@@ -1,6 +1,8 @@
-import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { MYSQL, reachable } from '../support/servers';
+import { freePort } from '../support/free-port';
+import { MySqlServer } from '../support/mysql-server';
+import { MARIADB, MYSQL, type ServerKind } from '../support/server-kinds';
+import { reachable } from '../support/servers';
 import { MariaDbServer, mariaDbBinary } from './mariadb-server';
 import type { DatabaseName } from './options';
 import { PostgresServer } from './postgres-server';
@@ -22,10 +24,16 @@ export interface TortureServer {
 export async function startServer(db: DatabaseName, directory: string): Promise<TortureServer | undefined> {
   if (db === 'sqlite') return undefined;
   if (db === 'postgresql') return PostgresServer.start(join(directory, 'postgres'), await freePort());
+  if (db === 'mysql') return MySqlServer.start(await freePort()).catch((error) => found(MYSQL, error.message));
   const binary = mariaDbBinary();
   if (binary) return MariaDbServer.start(binary, join(directory, 'mariadb'), await freePort());
-  const url = await reachable(MYSQL);
-  if (!url) throw new Error(`no MariaDB or MySQL server: install mariadbd, or run ${MYSQL.start}`);
+  return found(MARIADB, 'mariadbd is not installed');
+}
+
+/** A server that others may use too. */
+async function found(kind: ServerKind, why: string): Promise<TortureServer> {
+  const url = await reachable(kind);
+  if (!url) throw new Error(`no ${kind.label} server: ${why}. To have one: ${kind.start}`);
   const { hostname, port, username, password, pathname } = new URL(url);
   if (hostname !== '127.0.0.1' && hostname !== 'localhost') throw new Error('the torture only talks to this machine');
   return {
@@ -35,15 +43,4 @@ export async function startServer(db: DatabaseName, directory: string): Promise<
     mainDb: pathname.slice(1),
     stop: async () => undefined,
   };
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer();
-    probe.on('error', reject);
-    probe.listen(0, '127.0.0.1', () => {
-      const address = probe.address();
-      probe.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
-    });
-  });
 }

@@ -154,7 +154,7 @@ async function createDatabase(options: Options, directory: string, server: Tortu
 }
 
 async function createTables(target: Target): Promise<void> {
-  const orm = await open(target, true);
+  const orm = await open(target);
   try {
     await ensureMikroOrmDurableSchema(orm);
     await createBusiness(orm);
