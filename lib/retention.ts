@@ -21,10 +21,15 @@ export interface Bounds {
  * Statements that remove finished runs a policy no longer keeps. Whole milliseconds divide them: first the time up to which
  * an answer reaches is asked of each status by its index, then the answer itself, so that nothing beyond it is read. No
  * database puts the runs of several statuses in order without reading all of them, nor MySQL those of one and the same time.
+ *
+ * Runs finish, are queued again and are deleted between any two statements. A time read before is therefore only a hint of
+ * how far the next statement looks: a hint that has grown old makes a prune delete less. What may be deleted is decided on
+ * runs that are locked, and the number of those to keep is counted by the one statement that also finds where they end.
  */
 export class Retention {
   private readonly id: string;
   private readonly at: string;
+  private readonly ofAnyTime: Condition;
 
   constructor(
     private readonly tables: Tables,
@@ -34,6 +39,9 @@ export class Retention {
   ) {
     this.id = tables.runs.column('id');
     this.at = tables.runs.column('updatedAt');
+    // A value that is no time, which SQLite puts behind all times, neither is old nor counts among the newest.
+    const [first, last] = [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY].map((ms) => instantOf(tables, ms));
+    this.ofAnyTime = { text: `${this.at} >= ? and ${this.at} <= ?`, params: [first as Param, last as Param] };
   }
 
   /**
@@ -44,9 +52,14 @@ export class Retention {
     const { runs } = this.tables;
     // A transaction that reads before it writes cannot get SQLite's write lock while another holds it.
     if (sql.dialect.writesFirst) await sql.run(`update ${runs.name} set ${this.id} = '' where 1 = 0`, []);
-    const outside = await this.outside(sql, bounds);
-    if (outside === null) return 0;
-    const ids = await this.lock(sql, bounds.statuses, await this.oldest(sql, bounds.statuses, outside, limit));
+    const edgeMs = await this.edgeTime(sql, bounds);
+    const untilMs = Math.max(
+      bounds.beforeMs ?? Number.NEGATIVE_INFINITY,
+      edgeMs === undefined ? Number.NEGATIVE_INFINITY : edgeMs + 1,
+    );
+    if (untilMs === Number.NEGATIVE_INFINITY) return 0;
+    const locked = await this.lock(sql, bounds.statuses, await this.oldest(sql, bounds.statuses, untilMs, limit));
+    const ids = (await this.outside(sql, bounds, locked, edgeMs)).map(({ id }) => id);
     if (ids.length === 0) return 0;
     const chosen = `${this.id} in (${repeated('?', ids.length)})`;
     const deleted = await sql.affected(`delete from ${runs.name} where ${chosen}`, ids);
@@ -55,38 +68,44 @@ export class Retention {
     return deleted;
   }
 
-  /** What is outside the bounds: everything older than one of them, so that the younger one is all there is. */
-  private async outside(sql: Sql, { statuses, beforeMs, maxCount }: Bounds): Promise<Condition | null> {
-    const age = beforeMs === undefined ? null : this.before(beforeMs);
-    if (maxCount === undefined) return age;
-    const edgeMs = await this.timeAt(sql, statuses, EVERY, 'desc', maxCount);
-    if (edgeMs === undefined || (beforeMs !== undefined && edgeMs < beforeMs)) return age;
-    const edgeId = await this.idAt(sql, statuses, edgeMs, maxCount);
-    if (edgeId === undefined) return this.before(edgeMs);
-    const [older, notYounger] = [this.before(edgeMs), this.before(edgeMs + 1)];
-    return {
-      text: `${notYounger.text} and (${older.text} or ${sql.dialect.bytewise(this.id)} <= ?)`,
-      params: [...notYounger.params, ...older.params, edgeId],
-    };
+  /** About where the runs begin that are too many: the time of the youngest of them, in epoch ms. */
+  private async edgeTime(sql: Sql, { statuses, maxCount }: Bounds): Promise<number | undefined> {
+    return maxCount === undefined ? undefined : this.timeAt(sql, statuses, this.ofAnyTime, 'desc', maxCount);
   }
 
-  /** The id at `position`, newest first, among all runs of these statuses, known to be of the time `ms`. */
-  private async idAt(sql: Sql, statuses: Statuses, ms: number, position: number): Promise<string | undefined> {
-    const [start, end] = [instantOf(this.tables, ms), instantOf(this.tables, ms + 1)];
-    const newer = this.ofEach(statuses, { text: `${this.at} >= ?`, params: [end] });
-    const [counted] = await sql.rows(`select count(*) as total from ${newer.text}`, newer.params);
-    const tied = this.ofEach(statuses, { text: `${this.at} >= ? and ${this.at} < ?`, params: [start, end] });
-    const [edge] = await sql.rows(
-      `select ${this.id} as id from ${tied.text} order by ${sql.dialect.bytewise(this.id)} desc limit 1 offset ?`,
-      [...tied.params, position - Number(counted?.total)],
+  /** Those of locked runs that are outside the bounds now. */
+  private async outside(
+    sql: Sql,
+    { statuses, beforeMs = Number.NEGATIVE_INFINITY, maxCount }: Bounds,
+    locked: readonly Finished[],
+    edgeMs: number | undefined,
+  ): Promise<readonly Finished[]> {
+    const isOld = ({ atMs }: Finished) => atMs < beforeMs;
+    if (maxCount === undefined || edgeMs === undefined || locked.every(isOld)) return locked.filter(isOld);
+    const edge = await this.edge(sql, statuses, edgeMs, maxCount);
+    return locked.filter((run) => isOld(run) || (edge !== undefined && byAge(run, edge) <= 0));
+  }
+
+  /**
+   * The run at `position`, newest first, if it is not older than `sinceMs`. It is at this position of all runs of these
+   * statuses: nothing that is older comes before it.
+   */
+  private async edge(sql: Sql, statuses: Statuses, sinceMs: number, position: number): Promise<Finished | undefined> {
+    const newestFirst = `order by ${this.at} desc, ${sql.dialect.bytewise(this.id)} desc limit`;
+    const since = all([this.since(sinceMs), this.ofAnyTime]);
+    const runs = this.ofEach(statuses, since, ` ${newestFirst} ?`, [position + 1]);
+    const [row] = await sql.rows(
+      `select ${this.tables.runs.select('id', 'updatedAt')} from ${runs.text} ${newestFirst} 1 offset ?`,
+      [...runs.params, position],
     );
-    return edge && String(edge.id);
+    return row && this.finished(row);
   }
 
-  /** The `limit` longest finished of the runs a condition holds for, ties by id. */
-  private async oldest(sql: Sql, statuses: Statuses, condition: Condition, limit: number): Promise<Row[]> {
-    const last = await this.timeAt(sql, statuses, condition, 'asc', limit - 1);
-    const runs = this.ofEach(statuses, last === undefined ? condition : all([condition, this.before(last + 1)]));
+  /** The `limit` longest finished of the runs before an instant, ties by id. */
+  private async oldest(sql: Sql, statuses: Statuses, untilMs: number, limit: number): Promise<Row[]> {
+    const until = all([this.before(untilMs), this.ofAnyTime]);
+    const last = await this.timeAt(sql, statuses, until, 'asc', limit - 1);
+    const runs = this.ofEach(statuses, last === undefined ? until : all([until, this.before(last + 1)]));
     return sql.rows(
       `select ${this.tables.runs.select('id', 'updatedAt')} from ${runs.text} ` +
         `order by ${this.at}, ${sql.dialect.bytewise(this.id)} limit ?`,
@@ -94,18 +113,22 @@ export class Retention {
     );
   }
 
-  /** Lock the runs that are still as they were found; their ids. */
-  private async lock(sql: Sql, statuses: Statuses, found: readonly Row[]): Promise<string[]> {
+  /** Lock runs and leave out those that are no longer as they were found. */
+  private async lock(sql: Sql, statuses: Statuses, found: readonly Row[]): Promise<Finished[]> {
     if (found.length === 0) return [];
     const { runs } = this.tables;
-    const within = this.inStatuses(statuses);
-    const asFound = new Map(found.map((row) => [row.id, this.ms(row)]));
-    const locked = await sql.rows(
-      `select ${runs.select('id', 'updatedAt')} from ${runs.name} where ${this.id} in (${repeated('?', found.length)}) ` +
-        `and ${within.text} order by ${this.id}${sql.dialect.forUpdate}`,
-      [...found.map(({ id }) => String(id)), ...within.params],
+    const asFound = new Map(found.map((row) => this.finished(row)).map(({ id, atMs }) => [id, atMs]));
+    // By ids alone: asked for a status as well, MySQL may read the index of all runs that have it, and lock what it reads.
+    const scope = this.scope.runs();
+    const rows = await sql.rows(
+      `select ${runs.select('id', 'updatedAt', 'status')} from ${runs.name} ` +
+        `where ${this.id} in (${repeated('?', found.length)})${scope.text} order by ${this.id}${sql.dialect.forUpdate}`,
+      [...asFound.keys(), ...scope.params],
     );
-    return locked.filter((row) => asFound.get(row.id) === this.ms(row)).map(({ id }) => String(id));
+    return rows
+      .filter(({ status }) => statuses.includes(status as RunStatus))
+      .map((row) => this.finished(row))
+      .filter(({ id, atMs }) => asFound.get(id) === atMs);
   }
 
   /** The time, in epoch ms, of the run at `position` of those a condition holds for; `undefined` when there are fewer. */
@@ -137,12 +160,20 @@ export class Retention {
     return { text, params: parts.flatMap(({ params }) => params) };
   }
 
+  private finished(row: Row): Finished {
+    return { id: String(row.id), atMs: this.ms(row) };
+  }
+
   private ms(row: Row): number {
     return (this.tables.runs.decode(row).updatedAt as Date).getTime();
   }
 
   private before(ms: number): Condition {
     return before(this.tables, this.at, ms);
+  }
+
+  private since(ms: number): Condition {
+    return { text: `${this.at} >= ?`, params: [instantOf(this.tables, ms)] };
   }
 
   private inStatuses(statuses: Statuses): Condition {
@@ -152,9 +183,18 @@ export class Retention {
   }
 }
 
-type Statuses = readonly RunStatus[];
+/** A run and when it finished, in epoch ms. */
+interface Finished {
+  readonly id: string;
+  readonly atMs: number;
+}
 
-const EVERY = all([]);
+/** Longest finished first, ties by id in code point order, as the databases have them. */
+function byAge(a: Finished, b: Finished): number {
+  return a.atMs - b.atMs || Buffer.compare(Buffer.from(a.id), Buffer.from(b.id));
+}
+
+type Statuses = readonly RunStatus[];
 
 /**
  * What a policy prunes at `nowMs`, or `null` when it prunes nothing: no bound, or no terminal status.

@@ -9,6 +9,7 @@ type Call = (store: MikroOrmStateStore) => Promise<unknown>;
 const run = aRun({ searchAttributes: { tier: 'pro', amount: 1 }, lockedBy: 'me', lockedUntil: 2000 });
 const [steady, doomed, free, released] = [{ ...run, id: freshId() }, { ...run, id: freshId() }, aRun(), aRun()];
 const ended = aRun({ status: 'completed', updatedAt: new Date(1000) });
+const surplus = aRun({ status: 'failed', updatedAt: new Date(1000) });
 const checkpoint = aCheckpoint({ runId: run.id, seq: 0 });
 const waiter = { token: 'taken', runId: run.id, seq: 0 };
 const event = { name: 'paid', payload: 1, id: 'event', publishedAt: 1 };
@@ -81,6 +82,12 @@ const SEVERAL: readonly [name: keyof MikroOrmStateStore, what: string, call: Cal
   ],
   [
     'pruneTerminalRuns',
+    'of a number that is passed',
+    (store) => store.pruneTerminalRuns({ statuses: ['failed'], maxCount: 0 }, 1000, 10),
+    ['lock', 'select', 'select', 'select', 'select', 'select', 'delete', 'delete', 'delete', 'delete', 'delete'],
+  ],
+  [
+    'pruneTerminalRuns',
     'of a number that is not reached',
     (store) => store.pruneTerminalRuns({ statuses: ['completed'], maxCount: 1000 }, 1000, 10),
     ['lock', 'select'],
@@ -108,7 +115,7 @@ eachDatabase(KINDS, (kind) => {
   });
   beforeAll(async () => {
     const { store } = world;
-    await Promise.all([run, steady, doomed, free, released, ended].map((each) => store.createRun(each)));
+    await Promise.all([run, steady, doomed, free, released, ended, surplus].map((each) => store.createRun(each)));
     await Promise.all([store.saveCheckpoint(checkpoint), store.bufferSignal('taken', 1), store.bufferEvent(event)]);
     await Promise.all(['taken', 'removed'].map((token) => store.putSignalWaiter({ ...waiter, token })));
   });
