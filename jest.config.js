@@ -11,6 +11,5 @@ module.exports = {
   modulePathIgnorePatterns: ['<rootDir>/dist', '<rootDir>/bench'],
   // Real databases: two files at a time keep two cores busy, and more would only compete for them.
   maxWorkers: 2,
-  // Only what hangs takes so long, however busy the machine is.
-  testTimeout: 300_000,
+  testTimeout: 60_000,
 };

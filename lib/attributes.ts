@@ -17,7 +17,8 @@ export class Attributes {
   async replace(sql: Sql, runId: string, rows: readonly RunAttributeRow[]): Promise<void> {
     const { attributes } = this.tables;
     const byRun = `where ${attributes.column('runId')} = ?`;
-    const found = await sql.rows(`select ${attributes.selection} from ${attributes.name} ${byRun}`, [runId]);
+    const select = `select ${attributes.selection} from ${attributes.name} ${byRun}${sql.dialect.asCommitted}`;
+    const found = await sql.rows(select, [runId]);
     const stored = new Map(found.map((row) => attributes.decode(row)).map((row) => [row.key, row]));
     const changed = rows.filter((row) => !isSame(stored.get(row.key), row));
     for (const { key } of rows) stored.delete(key);

@@ -55,8 +55,9 @@ export class BufferedSignals {
           return row.taken ? this.taken(row) : 'contended';
         });
       case 'select-delete':
-        return retake(async () => {
-          const [row] = await sql.rows(`select ${buffer.selection} ${this.oldest()}`, [token]);
+        return retake(async (again) => {
+          const lock = again ? sql.dialect.forUpdate : '';
+          const [row] = await sql.rows(`select ${buffer.selection} ${this.oldest()}${lock}`, [token]);
           if (!row) return null;
           const mine = await sql.affected(`delete from ${buffer.name} where ${buffer.column('id')} = ?`, [
             row.id as Param,

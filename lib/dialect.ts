@@ -3,7 +3,6 @@ import { MYSQL_COLLATIONS, type MySqlCollation } from '../schemas/columns';
 import { type Database, databaseOf, SUPPORTED_DATABASES } from '../schemas/database';
 import { INDEXED_CHARACTERS } from '../schemas/run-attribute';
 import { DurableConfigurationError } from './errors';
-import { repeated } from './texts';
 
 /** What a server said about itself, once per store. */
 export interface ServerFacts {
@@ -29,12 +28,8 @@ export interface Dialect {
   /** Condition with one parameter, the {@link tagOperand}: the JSON array holds exactly this string. */
   hasTag(column: string): string;
   tagOperand(tag: string): string;
-  /** Condition with `count` such parameters: the array holds one of them; absent: {@link hasTag} of each. */
-  hasAnyTag?(column: string, count: number): string;
   /** Extra condition, with one parameter, that lets an index over leading characters serve `column operator ?`. */
   leadingText(column: string, operator: string): string | undefined;
-  /** The same for equality with one of `count` parameters; absent: the index serves the column itself. */
-  leadingTexts?(column: string, count: number): string;
   /** Whether indexes have the runs of a status and time in the order of their ids, so that a limit needs no sorting. */
   readonly ordersById: boolean;
   /** Whether a page is found by keys alone and its rows read after it, because skipping over whole rows is dear. */
@@ -51,6 +46,11 @@ export interface Dialect {
   readonly updatesWhatItLocks: boolean;
   /** The same, beside others that do so too. */
   readonly forShare: string;
+  /**
+   * Suffix that makes a select under the lock of its run see what was committed last. Inside a transaction of the host MySQL
+   * shows what its first read saw; elsewhere the lock itself fails when the run has changed since.
+   */
+  readonly asCommitted: string;
   /** Whether a transaction that begins with a read must take the write lock first. */
   readonly writesFirst: boolean;
   /** Whether a write waits for every other in any case, so that nobody waits longer for sharing a transaction. */
@@ -136,8 +136,6 @@ const sqlite: Dialect = {
   }),
   hasTag: (column) => `exists (select 1 from json_each(${column}) as tag where tag.value = ?)`,
   tagOperand: (tag) => tag,
-  hasAnyTag: (column, count) =>
-    `exists (select 1 from json_each(${column}) as tag where tag.value in (${repeated('?', count)}))`,
   leadingText: () => undefined,
   ordersById: true,
   readsPagesLate: false,
@@ -153,6 +151,7 @@ const sqlite: Dialect = {
   forUpdateSkipLocked: undefined,
   updatesWhatItLocks: false,
   forShare: '',
+  asCommitted: '',
   writesFirst: true,
   oneWriter: true,
   isolation: undefined,
@@ -176,8 +175,6 @@ const postgresql: Dialect = {
   tagOperand: (tag) => JSON.stringify([tag]),
   leadingText: (column, operator) =>
     `left(${column}, ${INDEXED_CHARACTERS}) ${operator} left(?, ${INDEXED_CHARACTERS})`,
-  leadingTexts: (column, count) =>
-    `left(${column}, ${INDEXED_CHARACTERS}) in (${repeated(`left(?, ${INDEXED_CHARACTERS})`, count)})`,
   ordersById: true,
   readsPagesLate: false,
   page: (limit, offset) => ({
@@ -189,6 +186,7 @@ const postgresql: Dialect = {
   forUpdateSkipLocked: ' for update skip locked',
   updatesWhatItLocks: true,
   forShare: ' for share',
+  asCommitted: '',
   writesFirst: false,
   oneWriter: false,
   isolation: 'read committed',
@@ -231,6 +229,7 @@ const mysql: Dialect = {
   forUpdateSkipLocked: ' for update skip locked',
   updatesWhatItLocks: false,
   forShare: ' lock in share mode',
+  asCommitted: ' lock in share mode',
   writesFirst: false,
   oneWriter: false,
   isolation: 'read committed',

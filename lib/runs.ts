@@ -149,10 +149,8 @@ export class Runs {
   private async exists(sql: Sql, runId: string): Promise<boolean> {
     const { runs } = this.tables;
     const scope = this.scope.runs();
-    const found = await sql.rows(`select 1 from ${runs.name} where ${this.byId}${scope.text}`, [
-      runId,
-      ...scope.params,
-    ]);
+    const select = `select 1 from ${runs.name} where ${this.byId}${scope.text}${sql.dialect.asCommitted}`;
+    const found = await sql.rows(select, [runId, ...scope.params]);
     return found.length > 0;
   }
 }

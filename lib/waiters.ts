@@ -74,8 +74,9 @@ export class Waiters {
     const { waiters } = this.tables;
     const scope = this.scope.ownedRows(waiters);
     const byToken = `from ${waiters.name} where ${waiters.column('token')} = ?${scope.text}`;
-    return retake(async () => {
-      const [row] = await sql.rows(`select ${waiters.selection} ${byToken}`, [token, ...scope.params]);
+    return retake(async (again) => {
+      const lock = again ? sql.dialect.forUpdate : '';
+      const [row] = await sql.rows(`select ${waiters.selection} ${byToken}${lock}`, [token, ...scope.params]);
       if (!row) return null;
       const waiter = toWaiter(waiters.decode(row));
       return (await this.remove(sql, waiter)) === 1 ? waiter : 'contended';

@@ -13,8 +13,7 @@ export interface WorkerSettings {
   workMs: Record<'reserve' | 'charge' | 'ship', readonly [number, number]>;
 }
 
-/** Longer than leaving takes on any machine: who is not gone by then hangs. */
-const LEAVE_WITHIN_MS = 60_000;
+const LEAVE_WITHIN_MS = 20_000;
 
 /** A worker process as its parent sees it. */
 export class Worker {

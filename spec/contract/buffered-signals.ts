@@ -37,6 +37,19 @@ export function bufferedSignals(subject: Subject): void {
       expect(await subject.store.takeBufferedSignal(token)).toBeNull();
     });
 
+    // Takers choose a signal by its number and remove it by that: a number used again would be somebody else's signal.
+    needs(subject, 'database')('never numbers a signal like one that is gone', async () => {
+      const token = freshId('t');
+      const numbers: number[] = [];
+      for (let n = 0; n < 3; n += 1) {
+        await subject.store.bufferSignal(token, n);
+        const [row] = await sql(subject.orm).execute('select max(id) as id from durable_buffered_signals');
+        numbers.push(Number(row?.id));
+        await subject.store.takeBufferedSignal(token);
+      }
+      expect(numbers).toEqual([...new Set(numbers)].sort((a, b) => a - b));
+    });
+
     besideEvents(subject);
   });
 }

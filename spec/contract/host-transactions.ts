@@ -41,6 +41,40 @@ function joining(subject: Subject): void {
     expect(await order(subject, orderId)).toEqual([]);
   });
 
+  needs(subject, 'pool')('rewrites attributes as others have left them, though it has seen them before', async () => {
+    const run = aRun({ searchAttributes: { a: 1 } });
+    await subject.store.createRun(run);
+    await host(subject, async (em, store) => {
+      // On MySQL and MariaDB a transaction of the host goes on seeing what its first read saw.
+      await em.execute('select * from durable_run_attributes where run_id = ?', [run.id]);
+      await (subject.peers[0] as MikroOrmStateStore).updateRun(run.id, { searchAttributes: { b: 2 } });
+      await store.updateRun(run.id, { searchAttributes: { a: 1 } });
+    });
+    const rows = await sql(subject.orm).execute('select * from durable_run_attributes where run_id = ?', [run.id]);
+    expect(rows).toEqual([expect.objectContaining({ num_value: 1 })]);
+    expect((await subject.store.getRun(run.id))?.searchAttributes).toEqual({ a: 1 });
+  });
+
+  needs(subject, 'pool')('takes nothing that others have taken since, though it has seen it before', async () => {
+    const [peer] = subject.peers as [MikroOrmStateStore];
+    const [waiter, token] = [{ token: freshId('token'), runId: 'run', seq: 1 }, freshId('token')];
+    await peer.putSignalWaiter(waiter);
+    for (const payload of ['first', 'second']) await peer.bufferSignal(token, payload);
+    const doomed = aRun();
+    await peer.createRun(doomed);
+    await host(subject, async (em, store) => {
+      for (const table of ['signal_waiters', 'buffered_signals', 'workflow_runs']) {
+        await em.execute(`select * from durable_${table}`);
+      }
+      await peer.takeSignalWaiter(waiter.token);
+      await peer.takeBufferedSignal(token);
+      await peer.deleteRun(doomed.id);
+      expect(await store.takeSignalWaiter(waiter.token)).toBeNull();
+      expect(await store.takeBufferedSignal(token)).toEqual({ payload: 'second' });
+      await expect(store.updateRun(doomed.id, { status: 'running' })).rejects.toThrow('not found');
+    });
+  });
+
   it('goes on after a call that was refused', async () => {
     const run = aRun();
     await subject.store.createRun(run);

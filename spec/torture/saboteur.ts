@@ -13,7 +13,6 @@ export class Saboteur {
     private readonly orm: Pick<MikroORM, 'em'>,
     private readonly random: Random,
     private readonly sabotage: Sabotage | undefined,
-    private readonly onSabotage: () => void = () => undefined,
   ) {}
 
   /** `double-charge`: the business write happens twice. */
@@ -33,8 +32,6 @@ export class Saboteur {
   }
 
   private strikes(sabotage: Sabotage): boolean {
-    const strikes = this.sabotage === sabotage && this.random.chance(PROBABILITY);
-    if (strikes) this.onSabotage();
-    return strikes;
+    return this.sabotage === sabotage && this.random.chance(PROBABILITY);
   }
 }
