@@ -1,9 +1,9 @@
 import type { Dialect } from './dialect';
 import { insertIfAbsent } from './insert';
 import { checkText } from './limits';
-import { startsWith } from './prefix';
+import { startsWithAny } from './prefix';
 import { checkpointParams, toCheckpoint } from './rows';
-import type { Condition, Scope } from './scope';
+import { any, type Condition, type Scope } from './scope';
 import type { Param, Row, Sql } from './session';
 import type { Tables } from './tables';
 import { perCount, repeated } from './texts';
@@ -40,14 +40,14 @@ export class Checkpoints {
     this.ofRun = `${checkpoints.column('runId')} = ?`;
     const head = `insert into ${checkpoints.name} (${this.columns}) values `;
     this.insert = perCount((count) => head + repeated(`(${this.values})`, count));
-    const at = `(${checkpoints.column('runId')} = ? and ${checkpoints.column('seq')} = ?)`;
+    const at = { text: `${checkpoints.column('runId')} = ? and ${checkpoints.column('seq')} = ?`, params: [] };
     const confined = scope.ownedRows(checkpoints).text;
     const [runId, seq] = [checkpoints.column('runId'), checkpoints.column('seq')];
     const list = `select ${checkpoints.selection} from ${checkpoints.name} where ${runId} in `;
     this.listText = perCount((count) => `${list}(${repeated('?', count)})${confined} order by ${runId}, ${seq}`);
     this.selectAt = perCount(
       (count) =>
-        `select ${checkpoints.selection} from ${checkpoints.name} where (${repeated(at, count, ' or ')})${confined}`,
+        `select ${checkpoints.selection} from ${checkpoints.name} where ${any(Array(count).fill(at)).text}${confined}`,
     );
   }
 
@@ -123,10 +123,8 @@ export class Checkpoints {
   listByNamePrefix(sql: Sql, runId: string, prefixes: readonly string[]): Promise<StepCheckpoint[]> {
     for (const prefix of prefixes) checkText(prefix, 'prefix');
     const name = this.tables.checkpoints.column('name');
-    const ranges = prefixes.map((prefix) => startsWith(sql.dialect, name, prefix) ?? { text: '1 = 1', params: [] });
-    const any = ` and (${ranges.map(({ text }) => text).join(' or ')})`;
-    const params = ranges.flatMap((range) => range.params);
-    return this.select(sql, runId, { text: any, params }, this.bySeq('asc'));
+    const { text, params } = startsWithAny(sql.dialect, name, prefixes);
+    return this.select(sql, runId, { text: ` and ${text}`, params }, this.bySeq('asc'));
   }
 
   private async select(sql: Sql, runId: string, filter: Condition, order = ''): Promise<StepCheckpoint[]> {

@@ -3,6 +3,7 @@ import { MYSQL_COLLATIONS, type MySqlCollation } from '../schemas/columns';
 import { type Database, databaseOf, SUPPORTED_DATABASES } from '../schemas/database';
 import { INDEXED_CHARACTERS } from '../schemas/run-attribute';
 import { DurableConfigurationError } from './errors';
+import { repeated } from './texts';
 
 /** What a server said about itself, once per store. */
 export interface ServerFacts {
@@ -28,8 +29,12 @@ export interface Dialect {
   /** Condition with one parameter, the {@link tagOperand}: the JSON array holds exactly this string. */
   hasTag(column: string): string;
   tagOperand(tag: string): string;
+  /** Condition with `count` such parameters: the array holds one of them; absent: {@link hasTag} of each. */
+  hasAnyTag?(column: string, count: number): string;
   /** Extra condition, with one parameter, that lets an index over leading characters serve `column operator ?`. */
   leadingText(column: string, operator: string): string | undefined;
+  /** The same for equality with one of `count` parameters; absent: the index serves the column itself. */
+  leadingTexts?(column: string, count: number): string;
   /** Whether indexes have the runs of a status and time in the order of their ids, so that a limit needs no sorting. */
   readonly ordersById: boolean;
   /** Whether a page is found by keys alone and its rows read after it, because skipping over whole rows is dear. */
@@ -136,6 +141,8 @@ const sqlite: Dialect = {
   }),
   hasTag: (column) => `exists (select 1 from json_each(${column}) as tag where tag.value = ?)`,
   tagOperand: (tag) => tag,
+  hasAnyTag: (column, count) =>
+    `exists (select 1 from json_each(${column}) as tag where tag.value in (${repeated('?', count)}))`,
   leadingText: () => undefined,
   ordersById: true,
   readsPagesLate: false,
@@ -175,6 +182,8 @@ const postgresql: Dialect = {
   tagOperand: (tag) => JSON.stringify([tag]),
   leadingText: (column, operator) =>
     `left(${column}, ${INDEXED_CHARACTERS}) ${operator} left(?, ${INDEXED_CHARACTERS})`,
+  leadingTexts: (column, count) =>
+    `left(${column}, ${INDEXED_CHARACTERS}) in (${repeated(`left(?, ${INDEXED_CHARACTERS})`, count)})`,
   ordersById: true,
   readsPagesLate: false,
   page: (limit, offset) => ({

@@ -1,5 +1,6 @@
 import type { Dialect } from './dialect';
-import type { Condition } from './scope';
+import { any, type Condition } from './scope';
+import { repeated } from './texts';
 
 /** Rows whose `column` begins with `prefix`, literally: a half-open range in code point order that an index serves. */
 export function startsWith(dialect: Dialect, column: string, prefix: string): Condition | undefined {
@@ -8,6 +9,29 @@ export function startsWith(dialect: Dialect, column: string, prefix: string): Co
   const after = successor(prefix);
   if (after === undefined) return { text: from, params: [prefix] };
   return { text: `(${from} and ${dialect.bytewise(column)} < ?)`, params: [prefix, after] };
+}
+
+/** More ranges than this are more than a planner weighs in reasonable time: SQLite takes half a minute for 20,000. */
+const MOST_RANGES = 100;
+
+/** Rows whose `column` begins with any of `prefixes`: a range each, or, of very many, one list for each length. */
+export function startsWithAny(dialect: Dialect, column: string, prefixes: readonly string[]): Condition {
+  if (prefixes.includes('')) return { text: '1 = 1', params: [] };
+  if (prefixes.length <= MOST_RANGES) {
+    return any(prefixes.map((prefix) => startsWith(dialect, column, prefix) as Condition));
+  }
+  const byLength = new Map<number, string[]>();
+  for (const prefix of prefixes) {
+    const length = [...prefix].length;
+    const list = byLength.get(length);
+    if (list) list.push(prefix);
+    else byLength.set(length, [prefix]);
+  }
+  const lists = [...byLength].map(([length, list]) => ({
+    text: `${dialect.bytewise(`substr(${column}, 1, ${length})`)} in (${repeated('?', list.length)})`,
+    params: list,
+  }));
+  return any(lists);
 }
 
 const LAST_CODE_POINT = 0x10ffff;

@@ -1,8 +1,10 @@
 import type { Dialect } from './dialect';
 import { DurableInputError } from './errors';
 import { checkText, describe } from './limits';
-import { all, type Condition } from './scope';
+import { all, any, type Condition } from './scope';
+import type { Param } from './session';
 import type { Tables } from './tables';
+import { repeated } from './texts';
 import type { AttributeFilter, RunQuery } from './types';
 
 const COMPARATORS: Readonly<Record<string, string>> = { eq: '=', ne: '<>', gt: '>', gte: '>=', lt: '<', lte: '<=' };
@@ -33,7 +35,7 @@ export class RunFilter {
     if (query.statuses) yield this.anyOf('status', query.statuses, 'query.statuses');
     if (query.workflows) yield this.anyOf('workflow', query.workflows, 'query.workflows');
     if (query.namespaces) yield this.anyOf('namespace', query.namespaces, 'query.namespaces');
-    if (query.tags) yield anyHolds(query.tags.map((tag) => this.tag(tag)));
+    if (query.tags) yield this.anyTag(query.tags);
     if (query.origin !== undefined) yield this.origins([query.origin]);
     if (query.origins) yield this.origins(query.origins);
     for (const [key, filters] of byKey(query.attributes ?? [])) yield this.attribute(key, filters);
@@ -65,6 +67,13 @@ export class RunFilter {
     return { text: this.dialect.hasTag(this.tables.runs.column('tags')), params: [this.dialect.tagOperand(tag)] };
   }
 
+  private anyTag(tags: readonly string[]): Condition | typeof NOTHING_MATCHES {
+    const conditions = tags.map((tag) => this.tag(tag));
+    if (conditions.length === 0) return NOTHING_MATCHES;
+    const text = this.dialect.hasAnyTag?.(this.tables.runs.column('tags'), tags.length);
+    return text ? { text, params: conditions.flatMap(({ params }) => params) } : any(conditions);
+  }
+
   /** A run has one value under a key, so that all filters on a key are about one row: a range is one stretch of the index. */
   private attribute(key: string, filters: readonly AttributeFilter[]): Condition | typeof NOTHING_MATCHES {
     checkText(key, 'query.attributes.key');
@@ -82,7 +91,7 @@ export class RunFilter {
     if (!Array.isArray(filter.value)) {
       throw new DurableInputError('DURABLE_INVALID_QUERY', 'query.attributes.value', 'must be an array for "in"');
     }
-    return anyHolds(filter.value.map((value) => this.comparison('eq', value)));
+    return this.oneOf(filter.value);
   }
 
   /** The value's type chooses the column; rows of the other type have NULL there and never match. */
@@ -101,6 +110,28 @@ export class RunFilter {
       throw new DurableInputError('DURABLE_INVALID_QUERY', 'query.attributes.value', problem);
     }
     return this.textual(op, comparator, String(value));
+  }
+
+  /** Equality with any of the values, as one list per column. */
+  private oneOf(values: readonly (string | number | boolean)[]): Condition | typeof NOTHING_MATCHES {
+    for (const value of values) this.comparison('eq', value);
+    const numbers = values.filter((value) => typeof value === 'number');
+    const texts = values.filter((value) => typeof value !== 'number').map(String);
+    const lists: Condition[] = [];
+    if (numbers.length > 0) lists.push(this.listed(`found.${this.tables.attributes.column('numValue')}`, numbers));
+    if (texts.length > 0) lists.push(this.textListed(texts));
+    return anyHolds(lists);
+  }
+
+  private textListed(values: readonly string[]): Condition {
+    const column = `found.${this.tables.attributes.column('strValue')}`;
+    const whole = this.listed(this.dialect.bytewise(column), values);
+    const leading = this.dialect.leadingTexts?.(column, values.length);
+    return leading ? { text: `${leading} and ${whole.text}`, params: [...values, ...whole.params] } : whole;
+  }
+
+  private listed(column: string, values: readonly Param[]): Condition {
+    return { text: `${column} in (${repeated('?', values.length)})`, params: values };
   }
 
   private numeric(comparator: string, value: number): Condition {
@@ -129,13 +160,8 @@ export class RunFilter {
 
 const NOTHING_MATCHES = Symbol('nothing matches');
 
-function anyHolds(conditions: readonly (Condition | typeof NOTHING_MATCHES)[]): Condition | typeof NOTHING_MATCHES {
-  const possible = conditions.filter((condition) => condition !== NOTHING_MATCHES);
-  if (possible.length === 0) return NOTHING_MATCHES;
-  return {
-    text: `(${possible.map(({ text }) => `(${text})`).join(' or ')})`,
-    params: possible.flatMap(({ params }) => params),
-  };
+function anyHolds(conditions: readonly Condition[]): Condition | typeof NOTHING_MATCHES {
+  return conditions.length === 0 ? NOTHING_MATCHES : any(conditions);
 }
 
 function byKey(filters: readonly AttributeFilter[]): ReadonlyMap<string, AttributeFilter[]> {

@@ -21,6 +21,26 @@ export function all(conditions: readonly Condition[]): Condition {
   };
 }
 
+/** Join conditions with `or`, in nested groups: SQLite takes no expression that is more than 1,000 operators deep. */
+export function any(conditions: readonly Condition[]): Condition {
+  const groups =
+    conditions.length <= SIDE_BY_SIDE
+      ? conditions
+      : chunks(conditions, Math.ceil(conditions.length / SIDE_BY_SIDE)).map(any);
+  return {
+    text: `(${groups.map(({ text }) => `(${text})`).join(' or ')})`,
+    params: groups.flatMap(({ params }) => params),
+  };
+}
+
+const SIDE_BY_SIDE = 100;
+
+function chunks(conditions: readonly Condition[], size: number): Condition[][] {
+  return Array.from({ length: Math.ceil(conditions.length / size) }, (_, n) =>
+    conditions.slice(n * size, (n + 1) * size),
+  );
+}
+
 /** An instant, in epoch ms, to compare times of runs with: in the form of a column of epoch ms, which holds the ends of time too. */
 export function instantOf({ runs }: Tables, ms: number): Param {
   return runs.encode('wakeAt', ms);

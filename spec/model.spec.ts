@@ -34,6 +34,6 @@ eachDatabase(KINDS, (kind) => {
       });
       await fc.assert(property, { numRuns: RUNS, ...replay });
     },
-    10_000 + RUNS * 2_000,
+    300_000 + RUNS * 5_000,
   );
 });

@@ -100,7 +100,7 @@ it('ensures the schema on boot and completes a workflow that sleeps', async () =
   expect(await planMikroOrmDurableSchema(orm)).toEqual({ statements: [], notes: [], problems: [] });
 
   const { runId } = await app.get(WorkflowService).start(GreetWorkflow, { name: 'Ada' }, freshId());
-  const result = await app.get(WorkflowEngine).waitForRun(runId, { until: 'terminal', timeoutMs: 10_000 });
+  const result = await app.get(WorkflowEngine).waitForRun(runId, { until: 'terminal' });
   expect(result).toMatchObject({ status: 'completed', output: 'Hello, Ada!' });
   expect(await store.getRun(runId)).toMatchObject({ workflow: 'greet', output: 'Hello, Ada!', namespace: 'default' });
 });
@@ -123,7 +123,7 @@ it('recovers on boot what a process left running', async () => {
       },
     },
   );
-  const result = await app.get(WorkflowEngine).waitForRun(run.id, { until: 'terminal', timeoutMs: 10_000 });
+  const result = await app.get(WorkflowEngine).waitForRun(run.id, { until: 'terminal' });
   expect(result).toMatchObject({ status: 'completed', output: 'Hello, Bo!' });
 });
 
@@ -154,7 +154,7 @@ it('confines reads to a namespace through withScope', async () => {
   expect(store.asked).toContain('withScope ours');
 
   const { runId } = await app.get(WorkflowService).start(GreetWorkflow, { name: 'Ada' }, freshId());
-  await app.get(WorkflowEngine).waitForRun(runId, { until: 'terminal', timeoutMs: 10_000 });
+  await app.get(WorkflowEngine).waitForRun(runId, { until: 'terminal' });
   expect(await store.getRun(runId)).toMatchObject({ namespace: 'ours', status: 'completed' });
   await expect(app.get(WorkflowEngine).resume(theirs.id)).rejects.toThrow('not found');
 });

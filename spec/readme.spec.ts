@@ -217,7 +217,7 @@ engine.register('nap', '1', async (ctx) => ctx.sleep('1s'));
 const stop = new AbortController();
 const driven = drive(engine, stop.signal);
 await engine.start('nap', {}, 'nap-1');
-console.log((await engine.waitForRun('nap-1', { until: 'terminal', timeoutMs: 20_000 })).status);
+console.log((await engine.waitForRun('nap-1', { until: 'terminal' })).status);
 stop.abort();
 await driven;
 await store.settled();

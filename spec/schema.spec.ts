@@ -136,7 +136,7 @@ eachDatabase(KINDS, (kind) => {
     const counts = outcomes.map(({ output }) => Number(/executed (\d+)/.exec(output)?.[1]));
     expect(counts.filter((count) => count > 0).length).toBeGreaterThanOrEqual(1);
     expect((await ensureMikroOrmDurableSchema(await db.open())).executed).toEqual([]);
-  }, 120_000);
+  });
 
   it('lets many stores of one process ensure the schema at once', async () => {
     const orms = await Promise.all(Array.from({ length: 6 }, () => db.open()));

@@ -14,7 +14,7 @@ export interface CrowdOptions {
 }
 
 /** The demo gives up when no order has ended for this long. */
-const STALLED_MS = 60_000;
+const STALLED_MS = 180_000;
 /** Roughly what the workers report about one order. */
 const REPORTS_PER_ORDER = 8;
 

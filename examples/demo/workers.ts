@@ -13,7 +13,8 @@ export interface WorkerSettings {
   workMs: Record<'reserve' | 'charge' | 'ship', readonly [number, number]>;
 }
 
-const LEAVE_WITHIN_MS = 20_000;
+/** Longer than leaving takes on any machine: who is not gone by then hangs. */
+const LEAVE_WITHIN_MS = 60_000;
 
 /** A worker process as its parent sees it. */
 export class Worker {

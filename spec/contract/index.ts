@@ -13,6 +13,7 @@ import { instants } from './instants';
 import { keys } from './keys';
 import { leases } from './leases';
 import { limits } from './limits';
+import { longLists } from './long-lists';
 import { patches } from './patches';
 import { payloads } from './payloads';
 import { retention } from './retention';
@@ -45,6 +46,7 @@ const CONCERNS = [
   tags,
   attributeQueries,
   attributes,
+  longLists,
   facets,
   retention,
   transactions,

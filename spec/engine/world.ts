@@ -11,6 +11,8 @@ import { type DatabaseKind, TestDatabase } from '../support/databases';
 
 /** Idle turns of the event loop after which nothing of an engine is on its way any more. */
 const IDLE_TURNS = 5;
+/** A run that has not ended by then never will, however busy the machine is. */
+const NEVER_MS = 120_000;
 
 /** Time as the engines of a test see it. */
 export class Clock {
@@ -59,7 +61,7 @@ export class World {
 
   /** Wait until a run has ended or sleeps, and its engine is done with it. */
   async settled(engine: WorkflowEngine, runId: string): Promise<RunResult> {
-    const result = await engine.waitForRun(runId, { timeoutMs: 20_000 });
+    const result = await engine.waitForRun(runId, { timeoutMs: NEVER_MS });
     await this.quiet();
     return result;
   }
@@ -118,5 +120,5 @@ export class World {
 
 /** Wait for a run's end. */
 export function ended(engine: WorkflowEngine, runId: string): Promise<RunResult> {
-  return engine.waitForRun(runId, { until: 'terminal', timeoutMs: 20_000 });
+  return engine.waitForRun(runId, { until: 'terminal', timeoutMs: NEVER_MS });
 }

@@ -445,4 +445,28 @@ export const MUTATIONS: readonly Mutation[] = [
     spec: 'spec/contract.sqlite',
     on: SQLITE,
   },
+  {
+    defect: 'more than 1,000 tags in a query are too many for SQLite',
+    file: 'lib/run-query.ts',
+    find: 'return text ? { text, params: conditions.flatMap(({ params }) => params) } : any(conditions);',
+    put: "return { text: `(${conditions.map((one) => one.text).join(' or ')})`, params: conditions.flatMap(({ params }) => params) };",
+    spec: 'spec/contract.sqlite',
+    on: SQLITE,
+  },
+  {
+    defect: 'more than 1,000 values of an attribute in a query are too many for SQLite',
+    file: 'lib/run-query.ts',
+    find: 'return this.oneOf(filter.value);',
+    put: "const each = filter.value.map((value) => this.comparison('eq', value)); return each.length === 0 ? NOTHING_MATCHES : { text: `(${each.map((one) => one.text).join(' or ')})`, params: each.flatMap(({ params }) => params) };",
+    spec: 'spec/contract.sqlite',
+    on: SQLITE,
+  },
+  {
+    defect: 'of very many prefixes the characters are counted as UTF-16 units',
+    file: 'lib/prefix.ts',
+    find: 'const length = [...prefix].length;',
+    put: 'const length = prefix.length;',
+    spec: 'spec/contract.sqlite',
+    on: SQLITE,
+  },
 ];

@@ -2,9 +2,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { MikroORM } from '@mikro-orm/core';
 import { type DatabaseKind, type SqlEm, sql } from './databases';
 
-const WAIT_MS = 15_000;
+/** Nothing that happens at all takes so long, however busy the machine is. */
+const WAIT_MS = 120_000;
 
-/** Wait until a condition holds, and fail naming it when it does not within a bound. */
+/** Wait until a condition holds, and fail naming it when it never does. */
 export async function eventually<T>(what: string, check: () => Promise<T>): Promise<NonNullable<T>> {
   const until = performance.now() + WAIT_MS;
   for (;;) {

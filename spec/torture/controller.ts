@@ -8,6 +8,7 @@ import { describe } from './failure';
 import type { Ledger } from './ledger';
 import { observed } from './observed-store';
 import { Observer } from './observer';
+import type { Options } from './options';
 import type { Random } from './random';
 import { Saboteur } from './saboteur';
 import { Sender } from './sender';
@@ -75,9 +76,13 @@ export class Controller {
     return [...this.statuses.values()].reduce((sum, count) => sum + count, 0);
   }
 
-  /** Order until `endAt`, as fast as `rate` (per second) and `inFlight` allow; two of three orders go through a worker. */
-  async order(crew: Crew, endAt: number, { rate, inFlight }: { rate: number; inFlight: number }): Promise<void> {
-    while (performance.now() < endAt) {
+  /** Order until `enough`, as fast as `rate` (per second) and `inFlight` allow; two of three orders go through a worker. */
+  async order(
+    crew: Crew,
+    enough: () => boolean,
+    { rate, inFlight }: Pick<Options, 'rate' | 'inFlight'>,
+  ): Promise<void> {
+    while (!enough()) {
       await delay((this.random.between(0.5, 1.5) * 1000) / rate);
       if (this.unfinished >= inFlight) continue;
       this.started += 1;

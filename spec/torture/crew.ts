@@ -4,9 +4,10 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Ledger, monotonicMs } from './ledger';
 import type { Random } from './random';
-import { type Order, UNHANDLED_EXIT, type WorkerSettings } from './worker-settings';
+import { type Order, UNHANDLED_EXIT, type Word, type WorkerSettings } from './worker-settings';
 
-const LEAVE_WITHIN_MS = 10_000;
+/** Longer than leaving takes on any machine: who is not gone by then hangs. */
+const LEAVE_WITHIN_MS = 120_000;
 /** What is kept of what a worker says to its stderr. */
 const LAST_WORDS = 2000;
 
@@ -23,6 +24,8 @@ interface Member {
 export class Crew {
   hired = 0;
   killed = 0;
+  /** Promises that workers say they have broken on purpose. */
+  sabotages = 0;
   /** Workers that ended by themselves, and how. */
   readonly broken: string[] = [];
   private members: Member[] = [];
@@ -35,6 +38,11 @@ export class Crew {
     private readonly random: Random,
   ) {
     for (let n = 0; n < size; n += 1) this.hire();
+  }
+
+  /** Wait until everybody has booted. To be called before anybody can have. */
+  async assembled(): Promise<void> {
+    await Promise.all(this.members.map((member) => booted(member)));
   }
 
   /** Take a process away in the middle of whatever it does. */
@@ -69,7 +77,11 @@ export class Crew {
   async dismiss(): Promise<void> {
     this.leaving = true;
     const leavers = [...this.members];
-    for (const { process } of leavers) process.kill('SIGTERM');
+    for (const member of leavers) {
+      // One that still boots has nothing in hand, and does not listen.
+      if (!member.ready) member.killed = true;
+      member.process.kill(member.ready ? 'SIGTERM' : 'SIGKILL');
+    }
     const timer = setTimeout(() => {
       for (const { process } of leavers) process.kill('SIGKILL');
     }, LEAVE_WITHIN_MS);
@@ -84,8 +96,9 @@ export class Crew {
     const env = { ...process.env, TORTURE_WORKER: JSON.stringify(settings) };
     const child = fork(join(__dirname, 'worker.ts'), { env, stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
     const member: Member = { name, process: child, ready: false, killed: false, stopped: false, lastWords: '' };
-    child.on('message', () => {
-      member.ready = true;
+    child.on('message', (word: Word) => {
+      if (word === 'ready') member.ready = true;
+      else this.sabotages += 1;
     });
     child.stderr?.on('data', (chunk) => {
       member.lastWords = (member.lastWords + String(chunk)).slice(-LAST_WORDS);
@@ -104,6 +117,14 @@ export class Crew {
     }
     if (!this.leaving) this.hire();
   }
+}
+
+function booted(member: Member): Promise<void> {
+  return new Promise((resolve, reject) => {
+    member.process.once('message', () => resolve());
+    const words = () => new Error(`${member.name} ended before it was ready: ${member.lastWords}`);
+    member.process.once('exit', () => reject(words()));
+  });
 }
 
 async function ended(child: ChildProcess): Promise<void> {

@@ -27,7 +27,7 @@ export function available(options: Options, server: TortureServer | undefined): 
   });
 }
 
-/** Draws faults at random moments until it is told to stop, and lets those under way end. */
+/** Draws faults at random moments until there were enough, and lets those under way end. */
 export class Faults {
   /** How often each has struck. */
   readonly struck = new Map<FaultKind, number>();
@@ -43,11 +43,16 @@ export class Faults {
     private readonly random: Random,
   ) {}
 
-  async until(endAt: number): Promise<void> {
-    while (performance.now() < endAt) {
+  /** Faults of all kinds that have struck. */
+  get total(): number {
+    return [...this.struck.values()].reduce((sum, times) => sum + times, 0);
+  }
+
+  async until(enough: () => boolean): Promise<void> {
+    while (!enough()) {
       await delay(this.random.between(0.2, 1.8) * this.options.faultEveryMs);
       const kind = this.draw();
-      if (!kind || performance.now() >= endAt || (kind === 'restart' && this.isRestarting)) continue;
+      if (!kind || enough() || (kind === 'restart' && this.isRestarting)) continue;
       this.strike(kind);
     }
     await Promise.all(this.underWay);

@@ -18,7 +18,10 @@ async function main(): Promise<boolean> {
     progress.print(USAGE);
     return true;
   }
-  progress.print(`Torture of ${options.db} for ${options.minutes} minutes, seed ${options.seed}`);
+  const { db, minutes, until, seed } = options;
+  const wanted = Object.entries(until ?? {}).map(([what, n]) => `${n} ${what}`);
+  const end = until ? `until there were ${wanted.join(', ')}` : `for ${minutes} minutes`;
+  progress.print(`Torture of ${db} ${end}, seed ${seed}`);
   const outcome = await torture(options, progress);
   progress.print(`\n${textReport(outcome)}`);
   if (options.report) writeFileSync(options.report, markdownReport(outcome));

@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { FAULT_KINDS, type FaultKind } from './fault-kinds';
+import { COUNTED, type Counted } from './goal';
 
 export type DatabaseName = 'sqlite' | 'postgresql' | 'mariadb' | 'mysql';
 /** A promise that the workers break on purpose, to see that the verdict notices. */
@@ -7,8 +8,10 @@ export type Sabotage = 'double-charge' | 'lost-step' | 'stuck-run';
 
 export interface Options {
   readonly db: DatabaseName;
-  /** How long faults are injected. */
+  /** How long faults are injected; with `until`, how long what it asks for may take. */
   readonly minutes: number;
+  /** What has to happen before the faults end; `undefined`: they end with the time. */
+  readonly until: Partial<Record<Counted, number>> | undefined;
   readonly seed: number;
   /** Engine processes at a time. */
   readonly workers: number;
@@ -30,7 +33,9 @@ export interface Options {
 
 export const USAGE = `npm run torture -- --db sqlite|postgresql|mariadb|mysql --minutes N
 
---minutes N               how long faults are injected (default 1)
+--minutes N               how long faults are injected, from when all workers have booted (default 1)
+--until runs=N,faults=N   not for a time, but until so many runs have completed and faults have struck; --minutes is then
+                          how long that may take (default 10). sabotages=N: until so many promises have been broken
 --faults kill,stop,...    of ${FAULT_KINDS.join(', ')} (default: all that the database has)
 --fault-every MS          average pause between two faults (default 1200)
 --workers N               engine processes at a time (default 3)
@@ -54,7 +59,8 @@ export function readOptions(args: readonly string[]): Options | 'help' {
   if (values.help) return 'help';
   return {
     db: oneOf('db', values.db ?? 'sqlite', DATABASES),
-    minutes: number('minutes', values.minutes, 1, 0),
+    minutes: number('minutes', values.minutes, values.until === undefined ? 1 : 10, 0),
+    until: values.until === undefined ? undefined : counts(values.until),
     seed: number('seed', values.seed, Math.floor(Math.random() * 2 ** 32), 0),
     workers: number('workers', values.workers, 3, 1),
     inFlight: number('workflows-in-flight', values['workflows-in-flight'], 40, 1),
@@ -79,7 +85,7 @@ function parse(args: readonly string[]) {
       help: { type: 'boolean', short: 'h' },
       keep: { type: 'boolean' },
       ...{ db: text, minutes: text, seed: text, workers: text, 'workflows-in-flight': text, rate: text, lease: text },
-      ...{ settle: text, faults: text, 'fault-every': text, report: text, sabotage: text },
+      ...{ until: text, settle: text, faults: text, 'fault-every': text, report: text, sabotage: text },
     },
   }).values;
 }
@@ -88,6 +94,12 @@ function number(name: string, text: string | undefined, otherwise: number, least
   const n = Number(text ?? otherwise);
   if (!Number.isFinite(n) || n < least) throw new TypeError(`--${name}: expected a number from ${least}`);
   return n;
+}
+
+/** `runs=12,faults=6` as numbers by what they count. */
+function counts(text: string): Partial<Record<Counted, number>> {
+  const pairs = text.split(',').map((pair) => pair.split('='));
+  return Object.fromEntries(pairs.map(([what = '', n]) => [oneOf('until', what, COUNTED), number('until', n, 0, 1)]));
 }
 
 function oneOf<T extends string>(name: string, text: string, among: readonly T[]): T {

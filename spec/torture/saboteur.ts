@@ -13,6 +13,7 @@ export class Saboteur {
     private readonly orm: Pick<MikroORM, 'em'>,
     private readonly random: Random,
     private readonly sabotage: Sabotage | undefined,
+    private readonly onSabotage: () => void = () => undefined,
   ) {}
 
   /** `double-charge`: the business write happens twice. */
@@ -32,6 +33,8 @@ export class Saboteur {
   }
 
   private strikes(sabotage: Sabotage): boolean {
-    return this.sabotage === sabotage && this.random.chance(PROBABILITY);
+    const strikes = this.sabotage === sabotage && this.random.chance(PROBABILITY);
+    if (strikes) this.onSabotage();
+    return strikes;
   }
 }

@@ -11,6 +11,7 @@ import { Crew } from './crew';
 import { createBusiness, open, serverVersion, type Target } from './database';
 import type { FaultKind } from './fault-kinds';
 import { available, Faults } from './faults';
+import { Goal } from './goal';
 import { judge, type Verdict } from './judge';
 import { Ledger } from './ledger';
 import type { Options } from './options';
@@ -105,21 +106,26 @@ async function run(scene: Scene): Promise<Outcome> {
   };
 }
 
-/** Faults and orders, then peace until every run has ended, then everybody goes home. */
+/** Everybody boots; faults and orders; then peace until every run has ended; then everybody goes home. */
 async function phases(
   { options, progress }: Scene,
   crew: Crew,
   controller: Controller,
   faults: Faults,
 ): Promise<Outcome['seconds']> {
-  const beganAt = performance.now();
-  const endAt = beganAt + options.minutes * 60_000;
   let over = false;
+  const booting = crew.assembled();
+  let beganAt = performance.now();
   const attending = controller.attend(() => over);
   const shows = setInterval(() => progress.show(progressLine(beganAt, controller, faults, crew)), 500);
   try {
+    await booting;
+    beganAt = performance.now();
+    const goal = new Goal(options, counts(crew, controller, faults), beganAt);
+    const struck = faults.until(() => goal.reached(performance.now(), ['faults']));
+    const ordered = controller.order(crew, () => goal.reached(performance.now()), options);
     // When the controller gives up, so does the torture.
-    await Promise.race([attending, Promise.all([faults.until(endAt), controller.order(crew, endAt, options)])]);
+    await Promise.race([attending, Promise.all([struck, ordered])]);
     const faultsEndedAt = performance.now();
     await Promise.race([attending, controller.settled(options.settleSeconds * 1000)]);
     const settledAt = performance.now();
@@ -130,6 +136,10 @@ async function phases(
     await crew.dismiss();
     await attending;
   }
+}
+
+function counts(crew: Crew, controller: Controller, faults: Faults) {
+  return { runs: () => controller.completed, faults: () => faults.total, sabotages: () => crew.sabotages };
 }
 
 function progressLine(beganAt: number, controller: Controller, faults: Faults, crew: Crew): string {

@@ -18,5 +18,8 @@ export interface Order {
   readonly start: number;
 }
 
+/** What a worker says: that it has booted, or that it has broken a promise on purpose. */
+export type Word = 'ready' | 'sabotaged';
+
 /** How a worker ends that nobody's handler saved. */
 export const UNHANDLED_EXIT = 70;

@@ -10,7 +10,7 @@ import { Observer } from './observer';
 import { Random } from './random';
 import { Saboteur } from './saboteur';
 import { Sender } from './sender';
-import { type Order, UNHANDLED_EXIT, type WorkerSettings } from './worker-settings';
+import { type Order, UNHANDLED_EXIT, type Word, type WorkerSettings } from './worker-settings';
 import { NAMESPACE, ORDER, orderId, register } from './workflow';
 
 const POLL_MS = 120;
@@ -35,7 +35,8 @@ async function main(): Promise<void> {
   const random = new Random(settings.seed);
   const orm = await open(settings.target);
   const store = new MikroOrmStateStore(orm);
-  const engine = engineOn(store, new Observer(ledger, random, new Saboteur(orm, random, settings.sabotage)));
+  const saboteur = new Saboteur(orm, random, settings.sabotage, () => say('sabotaged'));
+  const engine = engineOn(store, new Observer(ledger, random, saboteur));
   listen(engine);
   const sender = new Sender(engine, ledger, 3 * settings.reconcileMs);
   const wakes = loop(() => wake(engine, store));
@@ -101,7 +102,14 @@ function listen(engine: WorkflowEngine): void {
   process.once('SIGTERM', () => stop.abort());
   process.once('disconnect', () => stop.abort());
   if (!process.connected) stop.abort();
-  process.send?.('ready', () => undefined);
+  // A run that is stuck on purpose would hold its worker up for ever.
+  if (settings.sabotage === 'stuck-run') stop.signal.addEventListener('abort', () => process.exit(0));
+  say('ready');
+}
+
+/** The callback takes the error of a parent that is gone. */
+function say(word: Word): void {
+  if (process.connected) process.send?.(word, () => undefined);
 }
 
 main().catch((error) => {
