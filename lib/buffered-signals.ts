@@ -1,5 +1,4 @@
 import { checkSignalToken } from './events';
-import { payloadText } from './limits';
 import { retake } from './retake';
 import type { Param, Row, Sql } from './session';
 import type { Tables } from './tables';
@@ -26,7 +25,7 @@ export class BufferedSignals {
   /** Check a signal and turn it into the parameters of its row. */
   params(token: string, payload: unknown): Param[] {
     checkSignalToken(token, 'signal.token');
-    return [token, payloadText(payload, 'signal.payload')];
+    return [token, this.tables.buffer.encode('payload', payload, 'signal.payload')];
   }
 
   /** Append signals, in order, for whoever waits on their tokens next. */

@@ -10,10 +10,12 @@ export type DurableErrorCode =
   | 'DURABLE_INVALID_PAYLOAD'
   | 'DURABLE_INVALID_QUERY'
   | 'DURABLE_RUN_NOT_FOUND'
+  | 'DURABLE_UNREADABLE_ROW'
   | 'DURABLE_SCHEMA_MISSING'
   | 'DURABLE_SCHEMA_INCOMPATIBLE'
   | 'DURABLE_WOULD_DEADLOCK'
   | 'DURABLE_TRANSACTION_REQUIRED'
+  | 'DURABLE_STEP_SUPERSEDED'
   | 'DURABLE_DATABASE_ERROR';
 
 /** Base class of every error of this library. Facts are fields; no message or cause carries payloads or SQL values. */
@@ -61,6 +63,20 @@ export class DurableRunNotFoundError extends DurableStoreError {
   }
 }
 
+/** A stored value cannot be read: it is no JSON, or the store's codec cannot decode it. */
+export class DurableRowError extends DurableStoreError {
+  constructor(
+    readonly table: string,
+    /** The contract's name of the field, e.g. `output`. */
+    readonly field: string,
+    /** The run the row is of; `undefined` for a buffered signal or event. */
+    readonly runId: string | undefined,
+    problem: string,
+  ) {
+    super('DURABLE_UNREADABLE_ROW', `${table}: ${field}${runId === undefined ? '' : ` of run ${runId}`} ${problem}`);
+  }
+}
+
 /** The five tables are missing or of a shape the store cannot work on. */
 export class DurableSchemaError extends DurableStoreError {
   /** What is wrong, one entry per table or column. */
@@ -77,7 +93,7 @@ export class DurableSchemaError extends DurableStoreError {
   }
 }
 
-/** A call that could only wait for itself, or that needs a transaction it was not given. */
+/** A call that could only wait for itself, that needs a transaction it was not given, or whose step another execution completed. */
 export class DurableTransactionError extends DurableStoreError {}
 
 /**

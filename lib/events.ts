@@ -1,6 +1,6 @@
 import { WIDTHS } from '../schemas/widths';
 import { DurableInputError } from './errors';
-import { checkCount, checkEpochMs, checkText, payloadText } from './limits';
+import { checkCount, checkEpochMs, checkText } from './limits';
 import type { Sql } from './session';
 import type { Tables } from './tables';
 import type { BufferedEvent } from './types';
@@ -34,7 +34,7 @@ export class Events {
       [
         event.id,
         eventToken(event.name),
-        payloadText(event.payload, 'event.payload'),
+        buffer.encode('payload', event.payload, 'event.payload'),
         buffer.encode('publishedAt', event.publishedAt),
       ],
     );

@@ -23,6 +23,7 @@ export {
   DurableDatabaseError,
   type DurableErrorCode,
   DurableInputError,
+  DurableRowError,
   DurableRunNotFoundError,
   DurableSchemaError,
   DurableStoreError,
@@ -43,6 +44,7 @@ export { MikroOrmStateStore } from './store';
 export type {
   AttributeFilter,
   BufferedEvent,
+  PayloadCodec,
   RetentionPolicy,
   RunFacet,
   RunFacetQuery,

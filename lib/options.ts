@@ -1,6 +1,7 @@
 import { checkOptions, isObject, type OptionRule, type OptionRules } from '../schemas/check-options';
 import type { RetryOptions } from './attempts';
 import type { GroupCommitOptions } from './sharing';
+import type { PayloadCodec } from './types';
 
 /** Settings of a `MikroOrmStateStore`; all have defaults. An option of another name, or of another kind, is a `TypeError`. */
 export interface MikroOrmStateStoreOptions {
@@ -23,6 +24,11 @@ export interface MikroOrmStateStoreOptions {
    * long as they take.
    */
   releaseWaitMs?: number;
+  /**
+   * Encodes payloads before they are stored, and decodes them: inputs and outputs of runs and checkpoints, and what signals and
+   * events carry. To encrypt, use this and not the engine's `CodecStateStore` around the store. Default: none.
+   */
+  codec?: PayloadCodec;
 }
 
 /** The options of a store with their defaults filled in. */
@@ -31,6 +37,7 @@ export interface Settings {
   readonly pruneCompletions: boolean;
   readonly groupCommit: GroupCommitOptions | false;
   readonly releaseWaitMs: number;
+  readonly codec: PayloadCodec | undefined;
 }
 
 const OWNER = 'MikroOrmStateStore';
@@ -47,6 +54,12 @@ const count: OptionRule = {
 
 const boolean: OptionRule = { takes: 'true or false', accepts: (value) => typeof value === 'boolean' };
 
+function isCodec(value: unknown): boolean {
+  if (!isObject(value)) return false;
+  const { encode, decode } = value as Partial<PayloadCodec>;
+  return typeof encode === 'function' && typeof decode === 'function';
+}
+
 const RETRY: OptionRules = { attempts: count, forMs: duration };
 const GROUP_COMMIT: OptionRules = { lanes: count, maxRows: count, maxCharacters: count };
 
@@ -59,6 +72,7 @@ const OPTIONS: OptionRules = {
     parts: GROUP_COMMIT,
   },
   releaseWaitMs: duration,
+  codec: { takes: 'an object with the functions encode and decode', accepts: isCodec, isSecret: true },
 };
 
 /**
@@ -68,12 +82,13 @@ const OPTIONS: OptionRules = {
  */
 export function settingsOf(options: MikroOrmStateStoreOptions | undefined): Settings {
   checkOptions(OWNER, options, OPTIONS);
-  const { retry, pruneCompletions = true, groupCommit, releaseWaitMs = 5000 } = options ?? {};
+  const { retry, pruneCompletions = true, groupCommit, releaseWaitMs = 5000, codec } = options ?? {};
   return {
     retry: { ...retry },
     pruneCompletions,
     groupCommit: groupCommit === false ? false : { ...groupCommit },
     releaseWaitMs,
+    codec,
   };
 }
 

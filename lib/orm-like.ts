@@ -21,7 +21,8 @@ export function emOfTarget(target: OrmLike | EntityManager): { em: EntityManager
   if (isOrm(target)) return { em: target.em, isGiven: false };
   if (isEntityManager(target)) return { em: target, isGiven: true };
   throw new TypeError(
-    `ensureMikroOrmDurableSchema, planMikroOrmDurableSchema and durableSchemaSql take a MikroORM instance or an EntityManager, got ${mistake(target)}`,
+    'ensureMikroOrmDurableSchema, planMikroOrmDurableSchema and durableSchemaSql take a MikroORM instance or an EntityManager, ' +
+      `got ${mistake(target)}`,
   );
 }
 

@@ -4,7 +4,7 @@ import type { StepCheckpointRow } from '../schemas/step-checkpoint';
 import { WIDTHS, type Width } from '../schemas/widths';
 import type { WorkflowRunRow } from '../schemas/workflow-run';
 import { DurableInputError } from './errors';
-import { checkDate, checkEpochMs, checkInteger, checkTags, checkText, describe, payloadText } from './limits';
+import { checkDate, checkEpochMs, checkInteger, checkTags, checkText, describe } from './limits';
 import type { Param } from './session';
 import type { Table } from './tables';
 import type { SearchAttributes, SignalWaiter, StepCheckpoint, WorkflowRun } from './types';
@@ -29,12 +29,9 @@ const epochMs = checked(checkEpochMs);
 const date = checked(checkDate);
 const integer = checked(checkInteger);
 const tags = checked(checkTags);
-const payload: Field = payloadText;
+const payload: Field = (value, _field, encode) => encode(value);
 
-const attributes: Field = (value, field) => {
-  attributeEntries(value, field);
-  return payloadText(value, field);
-};
+const attributes = checked(attributeEntries);
 
 const namespace: Field = (value, field, encode) => key(WIDTHS.short)(value ?? 'default', field, encode);
 
@@ -180,5 +177,6 @@ function param<Shape extends object>(
   value: unknown,
   what: string,
 ): Param {
-  return fields[property](value, `${what}.${property}`, (checked) => table.encode(property, checked));
+  const field = `${what}.${property}`;
+  return fields[property](value, field, (checked) => table.encode(property, checked, field));
 }

@@ -1,4 +1,7 @@
+import { isDeepStrictEqual } from 'node:util';
 import { type Checkpoints, positionKey } from './checkpoints';
+import { DurableTransactionError } from './errors';
+import { payloadText } from './limits';
 import type { Session } from './session';
 import type { StepCheckpoint } from './types';
 
@@ -36,12 +39,21 @@ export class StepHandle {
     });
   }
 
-  /** @throws Superseded when another execution had completed a step that this work saved */
+  /**
+   * @throws Superseded when another execution had completed a step that this work saved
+   * @throws DurableTransactionError `DURABLE_STEP_SUPERSEDED` when it had, and only a wrapper around the store can tell with what
+   */
   assertFirst(result: unknown): void {
     if (!this.superseded) return;
     const { own, stored } = this.superseded;
-    // A wrapper that encodes payloads saves another output than it returns, and then knows no better than its own.
-    throw new Superseded(Object.is(result, own.output) ? stored.output : result);
+    if (Object.is(result, own.output)) throw new Superseded(stored.output);
+    // The work saved another output than it gave: a wrapper encodes payloads, and what is stored is what it made of them.
+    if (isDeepStrictEqual(asStored(own.output), stored.output)) throw new Superseded(result);
+    throw new DurableTransactionError(
+      'DURABLE_STEP_SUPERSEDED',
+      `another execution has completed step ${own.seq} of run ${own.runId}, and its output was encoded outside of this store, which ` +
+        'cannot give it; to encode payloads use the option codec of MikroOrmStateStore in place of a wrapper around it',
+    );
   }
 }
 
@@ -51,6 +63,12 @@ export class Superseded extends Error {
   constructor(readonly value: unknown) {
     super('another execution has completed this step');
   }
+}
+
+/** A payload as it comes back from the database. */
+function asStored(payload: unknown): unknown {
+  const text = payloadText(payload, 'checkpoint.output');
+  return text === null ? undefined : JSON.parse(text);
 }
 
 function isSameStepDone(stored: StepCheckpoint, checkpoint: StepCheckpoint): boolean {

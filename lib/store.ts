@@ -85,7 +85,7 @@ export class MikroOrmStateStore implements StateStore {
     this.owners = view.owners ?? new Map();
     this.namespace = view.namespace;
     this.joined = view.joined;
-    this.tables = tablesOf(this.em);
+    this.tables = tablesOf(this.em, this.options.codec);
     const scope = new Scope(this.tables, this.namespace);
     this.runs = new Runs(this.tables, scope);
     this.checkpoints = new Checkpoints(this.tables, scope);
@@ -383,8 +383,10 @@ export class MikroOrmStateStore implements StateStore {
   }
 
   /**
-   * Resolve when none of this store's calls is under way, and after `boundMs` (default 10,000; `Infinity`: never) in any case. Call it between
-   * the engine's `drain` and closing the ORM: `drain` does not wait for what a run that has just ended sends its parent.
+   * Resolve when none of this store's calls is under way, and after `boundMs` (default 10,000; `Infinity`: never) in any case. Call
+   * it between the engine's `drain` and closing the ORM: `drain` does not wait for what a run that has just ended sends its parent.
+   *
+   * @throws TypeError when `boundMs` is no duration
    */
   async settled(boundMs = 10_000): Promise<void> {
     checkBound(boundMs);

@@ -1,20 +1,23 @@
-import type { EntityManager, EntityMetadata, Platform } from '@mikro-orm/core';
+import type { EntityManager, EntityMetadata, EntityProperty, Platform } from '@mikro-orm/core';
 import { type BufferedSignalRow, bufferedSignal } from '../schemas/buffered-signal';
-import type { DurableType } from '../schemas/columns';
+import { type DurableType, PayloadType } from '../schemas/columns';
 import type { TableDefinition } from '../schemas/definition';
 import { type RunAttributeRow, runAttribute } from '../schemas/run-attribute';
 import { type SignalWaiterRow, signalWaiter } from '../schemas/signal-waiter';
 import { type StepCheckpointRow, stepCheckpoint } from '../schemas/step-checkpoint';
 import { type WorkflowRunRow, workflowRun } from '../schemas/workflow-run';
-import { DurableConfigurationError } from './errors';
+import { DurableConfigurationError, DurableRowError } from './errors';
+import { isError } from './failures';
+import { Payloads } from './payloads';
 import type { Param, Row } from './session';
+import type { PayloadCodec } from './types';
 
 interface Column {
   /** Quoted column name. */
   readonly name: string;
   /** The expression that reads it, under its property's name. */
   readonly selected: string;
-  encode(value: unknown): Param;
+  encode(value: unknown, field: string): Param;
   decode(raw: unknown): unknown;
 }
 
@@ -27,7 +30,12 @@ export class Table<Shape extends object> {
   readonly selection: string;
   private readonly columns: ReadonlyMap<string, Column>;
 
-  constructor(meta: EntityMetadata, platform: Platform, schema: string | undefined) {
+  constructor(
+    private readonly meta: EntityMetadata,
+    platform: Platform,
+    schema: string | undefined,
+    codec?: PayloadCodec,
+  ) {
     const quote = (name: string) => platform.quoteIdentifier(name);
     this.name = schema ? `${quote(schema)}.${quote(meta.tableName)}` : quote(meta.tableName);
     this.properties = Object.keys(meta.properties) as (keyof Shape & string)[];
@@ -38,8 +46,7 @@ export class Table<Shape extends object> {
       columns.set(property.name, {
         name,
         selected: `${type.selectSql(name, platform)} as ${quote(property.name)}`,
-        encode: (value) => type.convertToDatabaseValue(value, platform) as Param,
-        decode: (raw) => type.convertToJSValue(raw),
+        ...conversions(property, platform, codec),
       });
     }
     this.columns = columns;
@@ -56,17 +63,26 @@ export class Table<Shape extends object> {
     return this.of(property).name;
   }
 
-  /** The raw parameter for a property's value; `undefined` becomes SQL NULL. */
-  encode(property: keyof Shape & string, value: unknown): Param {
-    return this.of(property).encode(value);
+  /** The raw parameter for a property's value; `undefined` becomes SQL NULL. A payload that is refused is called `field`. */
+  encode(property: keyof Shape & string, value: unknown, field: string = property): Param {
+    return this.of(property).encode(value, field);
   }
 
-  /** The contract's object from a row selected by {@link selection}: SQL NULL reads as an absent key. */
+  /**
+   * The contract's object from a row selected by {@link selection}: SQL NULL reads as an absent key.
+   *
+   * @throws DurableRowError `DURABLE_UNREADABLE_ROW`
+   */
   decode(row: Row): Shape {
     const shape: Record<string, unknown> = {};
     for (const [property, column] of this.columns) {
       const raw = row[property];
-      if (raw !== null && raw !== undefined) shape[property] = column.decode(raw);
+      if (raw === null || raw === undefined) continue;
+      try {
+        shape[property] = column.decode(raw);
+      } catch (error) {
+        throw new DurableRowError(this.meta.tableName, property, runIdOf(row), problemOf(error));
+      }
     }
     return shape as Shape;
   }
@@ -76,6 +92,35 @@ export class Table<Shape extends object> {
     if (!column) throw new TypeError(`${this.name} has no ${property}`);
     return column;
   }
+}
+
+/** Columns whose payloads a codec encodes: those of the engine's `CodecStateStore`, whose rows this store reads, and the reverse. */
+const ENCODED = new Set(['input', 'output', 'payload']);
+
+function conversions({ name, customType }: EntityProperty, platform: Platform, codec: PayloadCodec | undefined) {
+  const type = customType as DurableType<unknown, unknown>;
+  if (!(type instanceof PayloadType)) {
+    return {
+      encode: (value: unknown) => type.convertToDatabaseValue(value, platform) as Param,
+      decode: (raw: unknown) => type.convertToJSValue(raw),
+    };
+  }
+  const payloads = new Payloads(ENCODED.has(name) ? codec : undefined);
+  return {
+    encode: (value: unknown, field: string) => payloads.text(value, field),
+    decode: (raw: unknown) => payloads.value(type.convertToJSValue(raw as string)),
+  };
+}
+
+/** The run a row is of, if it was selected. */
+function runIdOf({ runId, id }: Row): string | undefined {
+  const key = runId ?? id;
+  return typeof key === 'string' ? key : undefined;
+}
+
+/** What went wrong, without the words of a parser or a codec: they quote what they read. */
+function problemOf(error: unknown): string {
+  return `cannot be read (${isError(error) ? error.constructor.name : typeof error})`;
 }
 
 /** The five tables as the ORM has them registered. */
@@ -88,15 +133,15 @@ export interface Tables {
 }
 
 /**
- * Find the five entities in an ORM.
+ * Find the five entities in an ORM. With a codec, payloads are stored encoded.
  *
  * @throws DurableConfigurationError `DURABLE_ENTITIES_NOT_REGISTERED`
  */
-export function tablesOf(em: EntityManager): Tables {
+export function tablesOf(em: EntityManager, codec?: PayloadCodec): Tables {
   const metadata = durableMetadata(em);
   const table = <Shape extends object>(definition: TableDefinition<Shape>): Table<Shape> => {
     const meta = metadata.get(definition.name) as EntityMetadata;
-    return new Table<Shape>(meta, em.getPlatform(), schemaInForce(em, meta));
+    return new Table<Shape>(meta, em.getPlatform(), schemaInForce(em, meta), codec);
   };
   return {
     runs: table(workflowRun),

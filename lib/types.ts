@@ -14,6 +14,7 @@ import type {
 } from '@dudousxd/nestjs-durable-core';
 
 export type {
+  PayloadCodec,
   RetentionPolicy,
   RunStatus,
   SearchAttributes,

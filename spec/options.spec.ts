@@ -37,6 +37,10 @@ const REFUSED: [options: unknown, message: string][] = [
   [{ groupCommit: { lanes: 0 } }, `option groupCommit.lanes ${COUNT}, got 0`],
   [{ groupCommit: { maxRows: Number.POSITIVE_INFINITY } }, `option groupCommit.maxRows ${COUNT}, got Infinity`],
   [{ groupCommit: { maxCharacters: () => 1 } }, `option groupCommit.maxCharacters ${COUNT}, got a function`],
+  // A key is not to end up in a log.
+  [{ codec: 'key' }, 'option codec takes an object with the functions encode and decode, got a string'],
+  [{ codec: { encode: () => 1 } }, 'option codec takes an object with the functions encode and decode, got an object'],
+  [{ codec: null }, 'option codec takes an object with the functions encode and decode, got null'],
   [{ groupComit: false }, 'there is no option groupComit; the options are retry, pruneCompletions, groupCommit,'],
   [{ attempts: undefined }, 'there is no option attempts; the options are '],
   [null, 'options are an object, got null'],

@@ -26,7 +26,7 @@ export function instants(subject: Subject): void {
 
     needs(subject, 'database').each(INSTANTS)('reads %s alike under another time zone setting', async (_, iso) => {
       const orm = await subject.open({ timezone: '+05:30', forceUtcTimezone: false });
-      const other = new MikroOrmStateStore(orm);
+      const other = new MikroOrmStateStore(orm, subject.options);
       expect(await throughEverything(subject.store, other, new Date(iso))).toEqual(Array(11).fill(iso));
       expect(await throughEverything(other, subject.store, new Date(iso))).toEqual(Array(11).fill(iso));
       await orm.close(true);

@@ -1,5 +1,5 @@
 import type { MikroORM } from '@mikro-orm/core';
-import type { MikroOrmStateStore } from '../../lib';
+import type { MikroOrmStateStore, MikroOrmStateStoreOptions } from '../../lib';
 import type { DatabaseKind } from '../support/databases';
 
 /**
@@ -45,6 +45,8 @@ export type Capability = (typeof CAPABILITIES)[number];
 export interface Subject {
   readonly capabilities: ReadonlySet<Capability>;
   readonly store: MikroOrmStateStore;
+  /** What its stores were made with. */
+  readonly options?: MikroOrmStateStoreOptions | undefined;
   /** Stores on the same database, each on an ORM and connections of its own. */
   readonly peers: readonly MikroOrmStateStore[];
   readonly orm: MikroORM;

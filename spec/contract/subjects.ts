@@ -1,6 +1,6 @@
 import { InMemoryStateStore } from '@dudousxd/nestjs-durable-core';
 import type { MikroORM, Options } from '@mikro-orm/core';
-import { MikroOrmStateStore } from '../../lib';
+import { MikroOrmStateStore, type MikroOrmStateStoreOptions } from '../../lib';
 import { type DatabaseKind, type Driver, sql, TestDatabase } from '../support/databases';
 import { CAPABILITIES, type Capability, type Subject } from './subject';
 
@@ -30,10 +30,10 @@ const POOL: Record<Driver, Options['pool'] & object> = {
 };
 
 /** Our store on a fresh database of this kind, with a row of the host's beside our tables. */
-export function databaseSubject(kind: DatabaseKind): Subject {
+export function databaseSubject(kind: DatabaseKind, options?: MikroOrmStateStoreOptions): Subject {
   const absent = ABSENT[kind.family];
   const capabilities = new Set(CAPABILITIES.filter((capability) => !absent.includes(capability)));
-  return new DatabaseSubject(kind, capabilities);
+  return new DatabaseSubject(kind, capabilities, options);
 }
 
 class DatabaseSubject implements Subject {
@@ -45,6 +45,7 @@ class DatabaseSubject implements Subject {
   constructor(
     readonly kind: DatabaseKind,
     readonly capabilities: ReadonlySet<Capability>,
+    readonly options: MikroOrmStateStoreOptions | undefined,
   ) {
     beforeAll(() => this.start());
     afterAll(() => this.db.drop());
@@ -63,9 +64,9 @@ class DatabaseSubject implements Subject {
     await this.db.ensureSchema();
     this.orm = await this.open();
     await sql(this.orm).execute("insert into host_orders (id, total) values ('theirs', 7)");
-    this.store = new MikroOrmStateStore(this.orm);
+    this.store = new MikroOrmStateStore(this.orm, this.options);
     const orms = await Promise.all(Array.from({ length: PEERS }, () => this.open()));
-    this.peers = orms.map((orm) => new MikroOrmStateStore(orm));
+    this.peers = orms.map((orm) => new MikroOrmStateStore(orm, this.options));
   }
 }
 

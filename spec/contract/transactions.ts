@@ -1,5 +1,5 @@
 import type { EntityManager } from '@mikro-orm/core';
-import type { StepCheckpoint, StoreTransaction } from '../../lib';
+import { DurableTransactionError, type StepCheckpoint, type StoreTransaction } from '../../lib';
 import { Gate, untilBlocked } from '../support/concurrency';
 import { type SqlEm, sql } from '../support/databases';
 import { aCheckpoint, aFullCheckpoint, aRun, freshId } from '../support/fixtures';
@@ -142,15 +142,23 @@ function completingOnce(subject: Subject): void {
     expect(await subject.store.listCheckpoints(checkpoint.runId)).toEqual([checkpoint]);
   });
 
-  it('gives what the work gave where that is not what it saved, and undoes it all the same', async () => {
-    const checkpoint = aCheckpoint({ output: 'encoded 1' });
-    const run = (output: string, given: string) =>
+  it('gives what the work gave, of an execution whose saved output is another, only where that is the stored one', async () => {
+    const checkpoint = aCheckpoint({ output: { encoded: 1 } });
+    const id = freshId('order');
+    const run = (output: unknown, given: string) =>
       subject.store.transaction(async (tx) => {
         await tx.saveCheckpoint({ ...checkpoint, output });
+        await em(tx).execute('insert into host_orders (id, total) values (?, 1)', [`${id}-${given}`]);
         return given;
       });
-    expect([await run('encoded 1', 'one'), await run('encoded 2', 'two')]).toEqual(['one', 'two']);
+    expect([await run({ encoded: 1 }, 'one'), await run({ encoded: 1 }, 'same')]).toEqual(['one', 'same']);
+    const other = run({ encoded: 2 }, 'two');
+    await expect(other).rejects.toThrow(DurableTransactionError);
+    await expect(other).rejects.toMatchObject({ code: 'DURABLE_STEP_SUPERSEDED' });
+    await expect(other).rejects.toThrow(`step 0 of run ${checkpoint.runId}`);
     expect(await subject.store.listCheckpoints(checkpoint.runId)).toEqual([checkpoint]);
+    const orders = ['one', 'same', 'two'].map((given) => order(subject, `${id}-${given}`));
+    expect((await Promise.all(orders)).map((rows) => rows.length)).toEqual([1, 0, 0]);
   });
 
   it.each([

@@ -10,7 +10,7 @@ import { MUTATIONS, type Mutation } from './mutations';
 
 const ROOT = join(__dirname, '../..');
 const COPY = join(ROOT, '.tmp', `mutant-${process.pid}`);
-const COPIED = ['lib', 'schemas', 'spec', 'examples', 'package.json', 'tsconfig.json', 'jest.config.js'];
+const COPIED = ['lib', 'schemas', 'spec', 'examples', 'docs', 'package.json', 'tsconfig.json', 'jest.config.js'];
 
 interface Verdict {
   readonly mutation: Mutation;
