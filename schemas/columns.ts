@@ -91,6 +91,16 @@ function driverCollation(platform: Platform): MySqlCollation {
   return /maria/i.test(platform.constructor.name) ? MYSQL_COLLATIONS.mariadb : MYSQL_COLLATIONS.mysql;
 }
 
+/** Whether a server with this collation is a MariaDB that `@mikro-orm/mysql` talks to. */
+export function isMariaDbByMySqlDriver(platform: Platform, collation: MySqlCollation): boolean {
+  return collation === MYSQL_COLLATIONS.mariadb && driverCollation(platform) === MYSQL_COLLATIONS.mysql;
+}
+
+/** DDL whose `json` column, of which there is one kind, is text. */
+export function tagsAsText(ddl: string, collation: MySqlCollation): string {
+  return ddl.replace(/(?<=^|` )json\b/g, `longtext character set utf8mb4 collate ${collation}`);
+}
+
 /** An id, token or name: bounded where the database needs it to index, unbounded text elsewhere. */
 export class KeyType extends ExactText {
   constructor(
@@ -163,8 +173,23 @@ export class PayloadType extends DurableType<unknown, string> {
   }
 }
 
-/** A JSON array of strings whose elements the database can search. */
+/**
+ * A JSON array of strings whose elements the database can search.
+ *
+ * MariaDB's `json` is text with a check that carries the column's name. MikroORM's MySQL driver takes that check for a
+ * constraint nobody asked for, wants to drop it on every diff, and MariaDB refuses to; there the column is text.
+ */
 export class TagsType extends DurableType<string[], string> {
+  constructor(private readonly mysqlCollation?: MySqlCollation) {
+    super();
+  }
+
+  override getColumnType(prop: EntityProperty, platform: Platform): string {
+    const declared = super.getColumnType(prop, platform);
+    const collation = this.mysqlCollation;
+    return collation && isMariaDbByMySqlDriver(platform, collation) ? tagsAsText(declared, collation) : declared;
+  }
+
   protected declare(database: Database): string {
     switch (database) {
       case 'sqlite':

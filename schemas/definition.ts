@@ -58,7 +58,7 @@ function vocabulary(collation: MySqlCollation | undefined): Vocabulary {
     key: (width, options) => ({ type: new KeyType(width.characters, collation), ...options }),
     text: (options) => ({ type: new TextType(collation), ...options }),
     payload: () => ({ type: new PayloadType(collation), nullable: true }),
-    tags: () => ({ type: new TagsType(), nullable: true }),
+    tags: () => ({ type: new TagsType(collation), nullable: true }),
     instant: (options) => ({ type: new InstantType(), ...options }),
     epochMs: () => ({ type: new EpochMsType(), nullable: true }),
     integer: (options) => ({ type: new IntegerType(), unsigned: false, autoincrement: false, ...options }),

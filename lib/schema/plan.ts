@@ -1,5 +1,5 @@
-import type { EntityManager, EntityMetadata, EntityProperty } from '@mikro-orm/core';
-import { MYSQL_COLLATIONS, type MySqlCollation } from '../../schemas/columns';
+import type { EntityManager, EntityMetadata, EntityProperty, Platform } from '@mikro-orm/core';
+import { isMariaDbByMySqlDriver, MYSQL_COLLATIONS, type MySqlCollation, tagsAsText } from '../../schemas/columns';
 import type { Database } from '../../schemas/database';
 import type { Dialect } from '../dialect';
 import type { Found, FoundColumn } from './inspect';
@@ -42,7 +42,7 @@ export async function plan(
   }
   const complete = problems.length > 0 || metadata.every((meta) => isComplete(meta, present));
   const generated = complete ? [] : await additions(em, metadata, present);
-  const statements = collation ? generated.map((text) => collated(text, collation)) : generated;
+  const statements = collation ? generated.map((text) => forServer(text, em.getPlatform(), collation)) : generated;
   return { statements, notes, problems };
 }
 
@@ -134,7 +134,8 @@ function asFound(meta: EntityMetadata, present: Found): EntityMetadata {
   }) as EntityMetadata;
 }
 
-/** A driver is not always talking to the server it is named after, and each has its own name for the collation. */
-function collated(statement: string, collation: MySqlCollation): string {
-  return Object.values(MYSQL_COLLATIONS).reduce((text, name) => text.replaceAll(name, collation), statement);
+/** A driver is not always talking to the server it is named after, and each has its own collation and its own JSON. */
+function forServer(statement: string, platform: Platform, collation: MySqlCollation): string {
+  const text = Object.values(MYSQL_COLLATIONS).reduce((ddl, name) => ddl.replaceAll(name, collation), statement);
+  return isMariaDbByMySqlDriver(platform, collation) ? tagsAsText(text, collation) : text;
 }
