@@ -1,6 +1,7 @@
 /** Stable codes of the errors this library throws. Messages may change; codes do not. */
 export type DurableErrorCode =
   | 'DURABLE_ENTITIES_NOT_REGISTERED'
+  | 'DURABLE_TABLES_SKIPPED'
   | 'DURABLE_UNSUPPORTED_DATABASE'
   | 'DURABLE_UNSUPPORTED_SQL_MODE'
   | 'DURABLE_VALUE_TOO_LONG'
@@ -30,7 +31,10 @@ export class DurableStoreError extends Error {
   }
 }
 
-/** The host's set-up cannot work: entities missing from the ORM, an unsupported database or server mode. */
+/**
+ * The host's set-up cannot work: entities missing from the ORM, tables that its migrations would drop, an unsupported database
+ * or server mode.
+ */
 export class DurableConfigurationError extends DurableStoreError {}
 
 /** A value was refused before any SQL. Nothing was written. */

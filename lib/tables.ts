@@ -10,6 +10,7 @@ import { DurableConfigurationError, DurableRowError } from './errors';
 import { isError } from './failures';
 import { Payloads } from './payloads';
 import type { Param, Row } from './session';
+import { assertKeptByMigrations } from './skipped-tables';
 import type { PayloadCodec } from './types';
 
 interface Column {
@@ -135,7 +136,7 @@ export interface Tables {
 /**
  * Find the five entities in an ORM. With a codec, payloads are stored encoded.
  *
- * @throws DurableConfigurationError `DURABLE_ENTITIES_NOT_REGISTERED`
+ * @throws DurableConfigurationError `DURABLE_ENTITIES_NOT_REGISTERED`, `DURABLE_TABLES_SKIPPED`
  */
 export function tablesOf(em: EntityManager, codec?: PayloadCodec): Tables {
   const metadata = durableMetadata(em);
@@ -157,7 +158,7 @@ const DEFINITIONS = [workflowRun, stepCheckpoint, runAttribute, signalWaiter, bu
 /**
  * The metadata of the five entities by entity name, in their fixed order.
  *
- * @throws DurableConfigurationError `DURABLE_ENTITIES_NOT_REGISTERED`
+ * @throws DurableConfigurationError `DURABLE_ENTITIES_NOT_REGISTERED`, `DURABLE_TABLES_SKIPPED`
  */
 export function durableMetadata(em: EntityManager): ReadonlyMap<string, EntityMetadata> {
   const all = em.getMetadata().getAll() as unknown;
@@ -169,7 +170,10 @@ export function durableMetadata(em: EntityManager): ReadonlyMap<string, EntityMe
     if (meta) found.set(name, meta);
   }
   const missing = DEFINITIONS.filter(({ name }) => !found.has(name)).map(({ table }) => table);
-  if (missing.length === 0) return found;
+  if (missing.length === 0) {
+    assertKeptByMigrations(em.config, [...found.values()]);
+    return found;
+  }
   throw new DurableConfigurationError(
     'DURABLE_ENTITIES_NOT_REGISTERED',
     `this ORM does not know the entities of ${missing.join(', ')}; ` +

@@ -50,7 +50,13 @@ export const SignalWaiterEntity = ENTITIES[3];
 /** Buffered signals and events: table `durable_buffered_signals`. */
 export const BufferedSignalEntity = ENTITIES[4];
 
-/** The names of the five tables, e.g. for `schemaGenerator.skipTables`. */
+/**
+ * The names of the five tables, without a schema.
+ *
+ * For `schemaGenerator.skipTables` only in a config that does **not** register the entities, together with
+ * `migrations: { snapshot: false }`. Where they are registered, naming them there makes the migrations of MikroORM before 7.1.12
+ * drop the tables, and the store refuses such a config with `DURABLE_TABLES_SKIPPED`.
+ */
 export function durableManagedTables(): string[] {
   return [workflowRun, stepCheckpoint, runAttribute, signalWaiter, bufferedSignal].map(({ table }) => table);
 }
