@@ -10,7 +10,7 @@ import {
 } from '../examples/demo/shop';
 import { isGood, judge, verdictLines } from '../examples/demo/verdict';
 import { NAMESPACE, WORKFLOW } from '../examples/demo/workflow';
-import { durableManagedTables, ENTITIES, MikroOrmStateStore } from '../lib';
+import { ENTITIES, MikroOrmStateStore } from '../lib';
 import { finished, startTs } from './support/child';
 import { KINDS, TestDatabase } from './support/databases';
 import { aCheckpoint, aRun, freshId } from './support/fixtures';
@@ -53,10 +53,7 @@ describe("the demo's verdict", () => {
 
   beforeAll(async () => {
     db = await TestDatabase.create(KINDS.find(({ driver }) => driver === 'better-sqlite')!);
-    orm = await db.openReady({
-      entities: [...ENTITIES, ...SHOP_ENTITIES],
-      schemaGenerator: { skipTables: durableManagedTables() },
-    });
+    orm = await db.openReady({ entities: [...ENTITIES, ...SHOP_ENTITIES] });
     store = new MikroOrmStateStore(orm);
   });
   afterAll(() => db.drop());

@@ -3,7 +3,6 @@ import { Migration, Migrator } from '@mikro-orm/migrations';
 import {
   durableEntities,
   durableManagedTables,
-  durableSchemaSql,
   ENTITIES,
   ensureMikroOrmDurableSchema,
   MikroOrmStateStore,
@@ -12,25 +11,19 @@ import {
 } from '../lib';
 import { eachDatabase, KINDS, sql, TestDatabase } from './support/databases';
 import { aRun } from './support/fixtures';
+import { block, evaluate } from './support/pages';
 
-type Migrations = Record<string, new (...args: never[]) => Migration>;
+type MigrationClass = new (...args: never[]) => Migration;
+type Migrations = Record<string, MigrationClass>;
 
-/** The way the documentation shows. */
-class AddDurableTables extends Migration {
-  override async up(): Promise<void> {
-    await ensureMikroOrmDurableSchema(this.getEntityManager());
-  }
-
-  override async down(): Promise<void> {
-    for (const table of durableManagedTables()) this.addSql(`drop table if exists ${table}`);
-  }
+/** The migration a block of the page declares. */
+function documented(label: string): MigrationClass {
+  const [migration] = Object.values(evaluate(block('docs/migrations.md', 'ts', label), 'better-sqlite'));
+  return migration as MigrationClass;
 }
 
-class AddDurableTablesAsText extends Migration {
-  override async up(): Promise<void> {
-    for (const statement of await durableSchemaSql(this.getEntityManager())) this.addSql(statement);
-  }
-}
+const AddDurableTables = documented('migration');
+const AddDurableTablesAsText = documented('text');
 
 class CreateInvoices extends Migration {
   override async up(): Promise<void> {
@@ -176,13 +169,4 @@ eachDatabase(KINDS, (kind) => {
     const [row] = await sql(await db.open()).execute<{ version: string }[]>('select version() as version');
     return /mariadb/i.test(row?.version ?? '') ? 'utf8mb4_nopad_bin' : 'utf8mb4_0900_bin';
   }
-
-  it('is left out of the migrations MikroORM writes when skipTables says so, and works all the same', async () => {
-    const skipping = { schemaGenerator: { skipTables: [...durableManagedTables(), 'host_orders'] } };
-    const orm = await migrating({ '1': AddDurableTables }, skipping);
-    expect(await orm.getMigrator().checkMigrationNeeded()).toBe(false);
-    await orm.getMigrator().up();
-    await expectWorkingStore(orm);
-    expect(await orm.getMigrator().checkMigrationNeeded()).toBe(false);
-  });
 });

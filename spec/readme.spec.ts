@@ -6,42 +6,14 @@ import { durableManagedTables, ENTITIES } from '../lib';
 import { finished } from './support/child';
 import { Consumer, type Packed, pack } from './support/consumer';
 import { connection, KINDS, sql, TestDatabase } from './support/databases';
+import { type Block, block, blocksOf } from './support/pages';
 
 const ROOT = join(__dirname, '..');
 const PAGES = ['README.md', 'CHANGELOG.md', ...readdirSync(join(ROOT, 'docs')).map((name) => `docs/${name}`)].filter(
   (name) => name.endsWith('.md'),
 );
 
-interface Block {
-  readonly page: string;
-  readonly line: number;
-  readonly language: string;
-  /** What follows the language, to find a block by. */
-  readonly label: string;
-  readonly text: string;
-}
-
-function blocksOf(page: string): Block[] {
-  const text = readFileSync(join(ROOT, page), 'utf8');
-  return [...text.matchAll(/^```(\w+)(?: (\S+))?\n([\s\S]*?)^```$/gm)].map((match) => ({
-    page,
-    line: text.slice(0, match.index).split('\n').length,
-    language: match[1] as string,
-    label: match[2] ?? '',
-    text: match[3] as string,
-  }));
-}
-
 const blocks = PAGES.flatMap(blocksOf);
-
-/** The one block with this label, or else with this text. */
-function block(page: string, language: string, wanted: string): string {
-  const candidates = blocks.filter((candidate) => candidate.page === page && candidate.language === language);
-  const labelled = candidates.filter(({ label }) => label === wanted);
-  const found = labelled.length > 0 ? labelled : candidates.filter(({ text }) => text.includes(wanted));
-  if (found.length !== 1) throw new Error(`${page} has ${found.length} ${language} blocks with ${wanted}`);
-  return (found[0] as Block).text;
-}
 
 /** The packages an `npm install` line names, without our own. */
 function installed(page: string, containing: string): string[] {

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { MikroORM, Options } from '@mikro-orm/core';
 // An application imports from 'durable-store-mikro-orm'.
-import { durableManagedTables, ENTITIES, sqliteConfig } from '../../lib';
+import { ENTITIES, sqliteConfig } from '../../lib';
 import { SHOP_ENTITIES } from './shop';
 
 /** Where the demo keeps everything. */
@@ -28,8 +28,6 @@ export function chooseDatabase(url = process.env.DATABASE_URL): DemoDatabase {
 export async function openDatabase(url: string, extra: Options = {}): Promise<MikroORM> {
   const options: Options = {
     entities: [...ENTITIES, ...SHOP_ENTITIES],
-    // The application's schema generator leaves the store's tables to the store.
-    schemaGenerator: { skipTables: durableManagedTables() },
     ...extra,
   };
   const scheme = url.slice(0, url.indexOf(':'));
