@@ -498,4 +498,37 @@ export const MUTATIONS: readonly Mutation[] = [
     spec: 'spec/contract.sqlite',
     on: SQLITE,
   },
+  {
+    defect: 'migrations that will drop every run are set up without a word',
+    file: 'lib/tables.ts',
+    find: '    assertKeptByMigrations(em.config, [...found.values()]);\n',
+    put: '',
+    spec: 'spec/migrations/dropped-tables',
+    on: 'a config whose migrations would drop the tables',
+  },
+  {
+    defect: 'an application that uses no migrations is refused for its skipTables',
+    file: 'lib/skipped-tables.ts',
+    find: 'return isSetUp && dropTables',
+    put: 'return dropTables',
+    spec: 'spec/migrations/dropped-tables',
+    on: 'a config whose migrations would drop the tables',
+  },
+  {
+    defect: "every migration wants to drop MariaDB's own check, after boot has made the tables through MySQL's driver",
+    file: 'lib/schema/plan.ts',
+    find: 'return isMariaDbByMySqlDriver(platform, collation) ? tagsAsText(text, collation) : text;',
+    put: 'return text;',
+    spec: 'spec/migrations/rounds',
+    on: 'MariaDB \\(mysql driver\\) with the entities registered keeps tables that boot has made',
+  },
+  {
+    defect:
+      "every migration wants to drop MariaDB's own check, after MikroORM has made the tables through MySQL's driver",
+    file: 'schemas/columns.ts',
+    find: 'return collation && isMariaDbByMySqlDriver(platform, collation) ? tagsAsText(declared, collation) : declared;',
+    put: 'return declared;',
+    spec: 'spec/migrations/rounds',
+    on: "MariaDB \\(mysql driver\\) with the entities registered keeps tables that MikroORM's schema generator",
+  },
 ];
