@@ -57,10 +57,10 @@ export class Runs {
     await sql.run(this.insert(rows.length) + sql.dialect.ignoreConflict([id]), rows.flat());
   }
 
-  /** Insert a run and its attribute rows, unless its id is taken. Needs a transaction. */
-  async createWithAttributes(sql: Sql, run: WorkflowRun): Promise<void> {
+  /** Insert a run's row and its attribute rows, unless its id is taken. Needs a transaction. */
+  async createWithAttributes(sql: Sql, run: WorkflowRun, row: Param[]): Promise<void> {
     const id = this.tables.runs.column('id');
-    if (await insertIfAbsent(sql, this.insert(1), [id], this.params(run))) {
+    if (await insertIfAbsent(sql, this.insert(1), [id], row)) {
       await this.attributes.insert(sql, attributeRows(run.id, run.searchAttributes));
     }
   }

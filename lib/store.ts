@@ -140,10 +140,11 @@ export class MikroOrmStateStore implements StateStore {
 
   /** Store a new run with its attributes, atomically. A run that exists is left as it is. */
   async createRun(run: WorkflowRun): Promise<void> {
+    const row = this.runs.params(run);
     if (this.runs.hasAttributes(run)) {
-      await this.session.transaction('createRun', 'repeatable', (sql) => this.runs.createWithAttributes(sql, run));
+      await this.session.transaction('createRun', 'repeatable', (sql) => this.runs.createWithAttributes(sql, run, row));
     } else {
-      await this.groups.createRun.submit({ key: run.id, row: this.runs.params(run) });
+      await this.groups.createRun.submit({ key: run.id, row });
     }
   }
 

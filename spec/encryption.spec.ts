@@ -5,6 +5,7 @@ import { ENTITIES, MikroOrmStateStore, type PayloadCodec, type StateStore } from
 import { encrypting, sealing } from './support/codecs';
 import { eachDatabase, KINDS, sql, TestDatabase } from './support/databases';
 import { aCheckpoint, aFullCheckpoint, aFullRun, aRun, freshId } from './support/fixtures';
+import { QueryLog } from './support/query-log';
 
 /** A word that every payload of these tests holds, and no row may. */
 const WORD = 'hush';
@@ -200,6 +201,25 @@ eachDatabase(KINDS, (kind) => {
     const error = (await call.catch((thrown) => thrown)) as Error;
     expect(`${error.message} ${error.stack} ${String(error.cause)}`).not.toContain(WORD);
     expect(await store.getRun(run.id)).toBeNull();
+  });
+
+  it('sends nothing of a payload that is refused', async () => {
+    const log = new QueryLog();
+    const logged = await db.open(log.options);
+    const broken = new MikroOrmStateStore(logged, { codec: { ...codec, encode: throwing } });
+    await broken.getRun('warm');
+    const statements = await log.of(async () => {
+      const calls = [
+        broken.createRun(aRun()),
+        broken.createRun(aRun({ searchAttributes: { a: 1 } })),
+        broken.updateRun('r', { output: 1, searchAttributes: { a: 1 } }),
+        broken.saveCheckpoint(aCheckpoint({ output: 1 })),
+        broken.bufferSignal('token', 1),
+        broken.bufferEvent({ id: 'e', name: 'n', payload: 1, publishedAt: 1 }),
+      ];
+      for (const call of calls) await expect(call).rejects.toMatchObject({ code: 'DURABLE_INVALID_PAYLOAD' });
+    });
+    expect(statements).toEqual([]);
   });
 
   it.each<[string, PayloadCodec['decode']]>([
