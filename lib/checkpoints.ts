@@ -2,6 +2,7 @@ import type { Dialect } from './dialect';
 import { insertIfAbsent } from './insert';
 import { checkText } from './limits';
 import { startsWithAny } from './prefix';
+import { replacesCheckpoint } from './progress';
 import { checkpointParams, toCheckpoint } from './rows';
 import { any, type Condition, type Scope } from './scope';
 import type { Param, Row, Sql } from './session';
@@ -56,7 +57,7 @@ export class Checkpoints {
     return checkpointParams(this.tables.checkpoints, checkpoint);
   }
 
-  /** Write every column of checkpoints of different `(runId, seq)`, new or not. */
+  /** Write every column of checkpoints of different `(runId, seq)`, new or not; a completed step stays completed. */
   async save(sql: Sql, rows: readonly Param[][]): Promise<void> {
     await sql.run(this.insert(rows.length) + this.conflict(sql), rows.flat());
   }
@@ -146,11 +147,11 @@ export class Checkpoints {
   private replaceConflict(dialect: Dialect): string {
     const { checkpoints } = this.tables;
     const keys = [checkpoints.column('runId'), checkpoints.column('seq')];
-    const columns = checkpoints.properties.map((property) => checkpoints.column(property));
-    return dialect.replaceConflict(
-      keys,
-      columns.filter((column) => !keys.includes(column)),
-    );
+    const status = checkpoints.column('status');
+    const others = checkpoints.properties.map((property) => checkpoints.column(property));
+    const { replaces, replaced } = replacesCheckpoint(this.tables, dialect.added);
+    const columns = [status, ...others.filter((column) => column !== status && !keys.includes(column))];
+    return dialect.replaceConflictIf(keys, columns, replaces, replaced).text;
   }
 
   private bySeq(direction: 'asc' | 'desc'): string {

@@ -20,11 +20,17 @@ export interface Dialect {
   ignoreConflict(keys: readonly string[]): string;
   /** Conflict clause of an insert that replaces `columns` of an existing row. */
   replaceConflict(keys: readonly string[], columns: readonly string[]): string;
-  /** The same for rows that fulfil `condition`; others stay. Its parameters are needed `times` over. */
+  /** How such an insert names a column of the row it brings. */
+  added(column: string): string;
+  /**
+   * The same for rows that fulfil `condition`; others stay. Its parameters are needed `times` over. MySQL assigns one column
+   * after the other and asks each time: `afterwards` is the condition once the first column is assigned.
+   */
   replaceConflictIf(
     keys: readonly string[],
     columns: readonly string[],
     condition: string,
+    afterwards?: string,
   ): { text: string; times: number };
   /** Condition with one parameter, the {@link tagOperand}: the JSON array holds exactly this string. */
   hasTag(column: string): string;
@@ -43,6 +49,8 @@ export interface Dialect {
   page(limit: number | undefined, offset: number): { text: string; params: number[] };
   /** One row `(n, answer)` for each of `count` parameters: its number from 0, and what `ask` selects about it, a single value. */
   askEach(count: number, ask: (parameter: string) => string): string;
+  /** Whether rows of parameters can be named as a table without comparing their text in another way than columns do. */
+  readonly namesRows: boolean;
   /** Suffix that locks the rows a select inside a transaction returns. */
   readonly forUpdate: string;
   /** The same, without the rows that somebody else has locked; `undefined` where the database cannot leave them out. */
@@ -60,6 +68,11 @@ export interface Dialect {
   readonly writesFirst: boolean;
   /** Whether a write waits for every other in any case, so that nobody waits longer for sharing a transaction. */
   readonly oneWriter: boolean;
+  /**
+   * Whether calls begin in the next turn of the event loop. A driver that answers within the call (better-sqlite3) would
+   * otherwise keep a long turn in microtasks, and no timer of the process would fire, the renewal of leases included.
+   */
+  readonly beginsNextTurn: boolean;
   /** Isolation level for multi-statement transactions; `undefined` where the database has only one. */
   readonly isolation: 'read committed' | undefined;
   /**
@@ -135,6 +148,7 @@ const sqlite: Dialect = {
   ignoreConflict: (keys) => onConflict(keys, 'do nothing'),
   replaceConflict: (keys, columns) =>
     onConflict(keys, `do update set ${columns.map((column) => `${column} = excluded.${column}`).join(', ')}`),
+  added: (column) => `excluded.${column}`,
   replaceConflictIf: (keys, columns, condition) => ({
     text: `${sqlite.replaceConflict(keys, columns)} where ${condition}`,
     times: 1,
@@ -154,6 +168,8 @@ const sqlite: Dialect = {
     const asked = Array.from({ length: count }, (_, n) => `(${n}, ?)`).join(', ');
     return `with asked(n, subject) as (values ${asked}) select n, (${ask('asked.subject')}) as answer from asked`;
   },
+  // The columns of a list of rows have fixed names.
+  namesRows: false,
   forUpdate: '',
   forUpdateSkipLocked: undefined,
   updatesWhatItLocks: false,
@@ -161,6 +177,7 @@ const sqlite: Dialect = {
   asCommitted: '',
   writesFirst: true,
   oneWriter: true,
+  beginsNextTurn: true,
   isolation: undefined,
   // The sqlite3 driver of MikroORM 6 loses the count when a value contains the word "returning".
   effect: 'rows',
@@ -177,6 +194,7 @@ const postgresql: Dialect = {
   bytewise: (column) => `${column} collate "C"`,
   ignoreConflict: sqlite.ignoreConflict,
   replaceConflict: sqlite.replaceConflict,
+  added: sqlite.added,
   replaceConflictIf: sqlite.replaceConflictIf,
   hasTag: (column) => `${column} @> ?::jsonb`,
   tagOperand: (tag) => JSON.stringify([tag]),
@@ -191,6 +209,7 @@ const postgresql: Dialect = {
     params: [...(limit === undefined ? [] : [limit]), ...(offset === 0 ? [] : [offset])],
   }),
   askEach: sqlite.askEach,
+  namesRows: true,
   forUpdate: ' for update',
   forUpdateSkipLocked: ' for update skip locked',
   updatesWhatItLocks: true,
@@ -198,6 +217,7 @@ const postgresql: Dialect = {
   asCommitted: '',
   writesFirst: false,
   oneWriter: false,
+  beginsNextTurn: false,
   isolation: 'read committed',
   effect: 'count',
   deletePrefix: '',
@@ -215,8 +235,11 @@ const mysql: Dialect = {
   ignoreConflict: ([key]) => ` on duplicate key update ${key} = ${key}`,
   replaceConflict: (_keys, columns) =>
     ` on duplicate key update ${columns.map((column) => `${column} = values(${column})`).join(', ')}`,
-  replaceConflictIf: (_keys, columns, condition) => {
-    const chosen = columns.map((column) => `${column} = if(${condition}, values(${column}), ${column})`);
+  added: (column) => `values(${column})`,
+  replaceConflictIf: (_keys, columns, condition, afterwards = condition) => {
+    const chosen = columns.map(
+      (column, n) => `${column} = if(${n === 0 ? condition : afterwards}, values(${column}), ${column})`,
+    );
     return { text: ` on duplicate key update ${chosen.join(', ')}`, times: columns.length };
   },
   hasTag: (column) => `json_contains(${column}, ?)`,
@@ -234,6 +257,7 @@ const mysql: Dialect = {
   // A column of parameters would have the connection's collation, which no index of ours has.
   askEach: (count, ask) =>
     Array.from({ length: count }, (_, n) => `select ${n} as n, (${ask('?')}) as answer`).join(' union all '),
+  namesRows: false,
   forUpdate: ' for update',
   forUpdateSkipLocked: ' for update skip locked',
   updatesWhatItLocks: false,
@@ -241,6 +265,7 @@ const mysql: Dialect = {
   asCommitted: ' lock in share mode',
   writesFirst: false,
   oneWriter: false,
+  beginsNextTurn: false,
   isolation: 'read committed',
   effect: 'count',
   deletePrefix: '',

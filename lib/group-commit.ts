@@ -1,3 +1,5 @@
+import { setImmediate as macrotask } from 'node:timers/promises';
+
 /** What a group of calls has in common. */
 export interface Grouping<Item, Result> {
   /** Throws to refuse a call, in the caller's own context: what runs a group belongs to another call. */
@@ -26,6 +28,8 @@ export interface GroupBounds {
   readonly maxSize: number;
   /** How long calls wait behind a group that is held up, by somebody's lock, until it no longer counts as under way. */
   readonly patienceMs: number;
+  /** Whether a group begins in the next turn of the event loop, with all that came until then, or in this one. */
+  readonly beginsNextTurn: boolean;
 }
 
 interface Waiting<Item, Result> {
@@ -41,7 +45,8 @@ interface Lane {
 
 /**
  * Lets concurrent calls share one execution. While groups are under way the next callers gather; then one group takes
- * them. Nobody waits for a timer: a caller that is alone goes at once, together with those of the same tick. Each promise settles
+ * them. Nobody waits for a timer: a caller that is alone goes with those of the same tick, or of the same turn of the event
+ * loop where the driver answers so fast that nobody else would be heard before. Each promise settles
  * with the execution that carried its item, and an item that fails does not fail its neighbours.
  */
 export class GroupCommit<Item, Result> {
@@ -69,7 +74,8 @@ export class GroupCommit<Item, Result> {
     if (this.lanes.size < this.bounds.lanes) {
       const lane: Lane = {};
       this.lanes.add(lane);
-      queueMicrotask(() => void this.work(lane));
+      const begin = this.bounds.beginsNextTurn ? setImmediate : queueMicrotask;
+      begin(() => void this.work(lane));
     } else for (const lane of this.lanes) this.limit(lane);
   }
 
@@ -85,6 +91,7 @@ export class GroupCommit<Item, Result> {
       for (const key of keys) this.keysUnderWay.delete(key);
       // Others have had its lane since; what waited for these keys may go now.
       if (!this.lanes.has(lane)) return this.open();
+      if (this.bounds.beginsNextTurn && this.queue.length > 0) await macrotask();
     }
     this.lanes.delete(lane);
   }

@@ -110,12 +110,14 @@ function changes(sharing: Sharing, { runs, leases }: Statements) {
       one: (sql, change) => runs.update(sql, change),
       needsTransaction: ({ attributes }) => attributes !== undefined,
       unlocked: (sql, patches) => runs.updateUnlocked(sql, patches),
-      kind: ({ columns, attributes }) => (attributes || columns.length === 0 ? undefined : columns.join()),
+      kind: ({ columns, attributes, guard }) =>
+        attributes || columns.length === 0 ? undefined : `${guard} ${columns.join()}`,
       size: ({ params }) => characters(params),
     }),
     tryLockRun: changing<Claim>(sharing, 'tryLockRun', {
       one: (sql, claim) => leases.acquire(sql, claim),
       unlocked: (sql, claims) => leases.acquireUnlocked(sql, claims),
+      kind: ({ as }) => (as === undefined || as === 'active' ? 'any' : undefined),
       size: ({ runId, owner }) => runId.length + owner.length,
     }),
     renewRunLock: changing<Renewal>(sharing, 'renewRunLock', {

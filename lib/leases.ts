@@ -1,11 +1,13 @@
 import { WIDTHS } from '../schemas/widths';
 import { checkEpochMs, checkText } from './limits';
+import type { ListedAs } from './listed-runs';
+import { literals } from './progress';
 import { retake } from './retake';
 import type { Scope } from './scope';
 import type { Param, Sql } from './session';
 import type { Tables } from './tables';
 import { perCount, repeated } from './texts';
-import { ACTIVE_STATUSES, type RunStatus, UNLOCKABLE_STATUSES } from './types';
+import { ACTIVE_STATUSES, UNLOCKABLE_STATUSES } from './types';
 import { changeUnlocked, columnOfEach, valueOfEach } from './unlocked';
 
 /** The renewal of a run's lease, checked. */
@@ -19,14 +21,15 @@ export interface Renewal {
 export interface Claim extends Renewal {
   /** Leases that end by then are free. */
   readonly present: Param;
-  /** Whether it holds for active runs alone; otherwise for all that have not ended. */
-  readonly onlyActive: boolean;
+  /** Holds only for a run that still is as it was listed; `undefined`: for any that has not ended. */
+  readonly as: ListedAs | undefined;
 }
 
 /** A lease to free. */
 export interface Release {
   readonly runId: string;
-  readonly owner: string | undefined;
+  /** Whose lease; `undefined`: whoever holds it. */
+  readonly owners: readonly string[] | undefined;
 }
 
 /** The statements of a change of many runs, by their number. */
@@ -40,14 +43,13 @@ const AT_REST = 'at rest';
 
 /** Statements on the two lease columns of a run: each one conditional update by primary key. */
 export class Leases {
-  private readonly acquireText: string;
-  private readonly acquireActiveText: string;
+  private readonly acquireText: (as: ListedAs | undefined) => string;
   private readonly renewText: string;
   private readonly reachedText: string;
   private readonly acquireMany: Many;
   private readonly renewMany: Many;
   private readonly releaseText: (count: number) => string;
-  private readonly releaseOwnText: (count: number) => string;
+  private readonly heldBy: (owners: number) => string;
 
   constructor(
     private readonly tables: Tables,
@@ -56,8 +58,12 @@ export class Leases {
     const { runs } = tables;
     const [id, by, until] = [runs.column('id'), runs.column('lockedBy'), runs.column('lockedUntil')];
     const confined = scope.runs().text;
-    const notEnded = `${runs.column('status')} not in (${literals(UNLOCKABLE_STATUSES)})`;
-    const active = `${runs.column('status')} in (${literals(ACTIVE_STATUSES)})`;
+    const [status, wakeAt] = [runs.column('status'), runs.column('wakeAt')];
+    const notEnded = `${status} not in (${literals(UNLOCKABLE_STATUSES)})`;
+    const active = `${status} in (${literals(ACTIVE_STATUSES)})`;
+    // The engine takes away the timer of a run that waits for its turn before it dispatches the run.
+    const due = `${status} = 'suspended' and (${wakeAt} is null or ${wakeAt} <= ?)`;
+    const asListed = { active, blocked: `${status} = 'blocked'`, due };
     // Never back: of renewals that were held up together, the oldest may arrive last.
     const later = `case when ${until} > ? then ${until} else ? end`;
     const update = `update ${runs.name} set `;
@@ -65,8 +71,9 @@ export class Leases {
 
     const free = `${id} = ? and (${until} is null or ${until} <= ?)`;
     const held = `${id} = ? and ${by} = ?${confined}`;
-    this.acquireText = `${update}${by} = ?, ${until} = ? where ${free} and ${notEnded}${confined}`;
-    this.acquireActiveText = `${update}${by} = ?, ${until} = ? where ${free} and ${active}${confined}`;
+    const acquire = `${update}${by} = ?, ${until} = ? where ${free} and `;
+    this.acquireText = (as) =>
+      `${acquire}${as === undefined ? notEnded : asListed[typeof as === 'string' ? as : 'due']}${confined}`;
     this.renewText = `${update}${until} = ${later} where ${held}`;
     this.reachedText = `select ${until} >= ? as reached from ${runs.name} where ${held}`;
 
@@ -87,29 +94,30 @@ export class Leases {
 
     const release = `${update}${by} = null, ${until} = null where `;
     this.releaseText = perCount((count) => `${release}${among(count)}${confined}`);
-    this.releaseOwnText = perCount((count) => `${release}${among(count)}${confined} and ${by} = ?`);
+    this.heldBy = perCount((owners) => ` and ${by} in (${repeated('?', owners)})`);
   }
 
-  /** Check a claim on a lease. It holds for a run that has not ended or, where `onlyActive`, that is not at rest either. */
-  claim(runId: string, owner: string, untilMs: number, nowMs: number): (onlyActive: boolean) => Claim {
+  /** Check a claim on a lease. */
+  claim(runId: string, owner: string, untilMs: number, nowMs: number): (as: ListedAs | undefined) => Claim {
     checkText(owner, 'lease owner', WIDTHS.short);
     const claim = { ...this.renewal(runId, owner, untilMs), present: this.present(nowMs) };
-    return (onlyActive) => ({ ...claim, onlyActive });
+    return (as) => ({ ...claim, as });
   }
 
   /** Take the lease of a run that nobody holds at the claim's present. */
-  async acquire(sql: Sql, { runId, owner, until, present, onlyActive }: Claim): Promise<boolean> {
-    const text = onlyActive ? this.acquireActiveText : this.acquireText;
-    return (await sql.affected(text, [owner, until, runId, present, ...this.scope.runs().params])) === 1;
+  async acquire(sql: Sql, { runId, owner, until, present, as }: Claim): Promise<boolean> {
+    const due = typeof as === 'object' ? [this.tables.runs.encode('wakeAt', Math.floor(as.dueAtMs))] : [];
+    const params = [owner, until, runId, present, ...due, ...this.scope.runs().params];
+    return (await sql.affected(this.acquireText(as), params)) === 1;
   }
 
   /**
-   * Take the leases of different runs that nobody holds, as far as nobody's lock on a run is in the way: those are left
-   * out, not waited for. Needs a transaction, unless the database updates what it locks. Returns the runs it leased.
+   * Take the leases of different runs, not listed or listed as active, that nobody holds, as far as nobody's lock on a run
+   * is in the way: those are left out, not waited for. Needs a transaction, unless the database updates what it locks. Returns the runs it leased.
    */
   acquireUnlocked(sql: Sql, claims: readonly Claim[]): Promise<ReadonlySet<string>> {
     const of = (value: (claim: Claim) => Param) => claims.flatMap((claim) => [claim.runId, value(claim)]);
-    const conditions = [...of(({ present }) => present), ...of(({ onlyActive }) => (onlyActive ? '' : AT_REST))];
+    const conditions = [...of(({ present }) => present), ...of(({ as }) => (as === 'active' ? '' : AT_REST))];
     return this.change(sql, this.acquireMany, claims, conditions, [
       ...of(({ owner }) => owner),
       ...of(({ until }) => until),
@@ -143,12 +151,12 @@ export class Leases {
     return this.change(sql, this.renewMany, renewals, owners, untils);
   }
 
-  /** Free the leases of runs: where an owner is named only that one's, else whoever holds them. */
+  /** Free the leases of runs: where owners are named only theirs, else whoever holds them. */
   async release(sql: Sql, releases: readonly Release[]): Promise<void> {
-    for (const [owner, ids] of idsByOwner(releases)) {
+    for (const { owners, ids } of byOwners(releases)) {
       const params = [...ids, ...this.scope.runs().params];
-      if (owner === undefined) await sql.run(this.releaseText(ids.length), params);
-      else await sql.run(this.releaseOwnText(ids.length), [...params, owner]);
+      if (owners === undefined) await sql.run(this.releaseText(ids.length), params);
+      else await sql.run(this.releaseText(ids.length) + this.heldBy(owners.length), [...params, ...owners]);
     }
   }
 
@@ -177,14 +185,15 @@ export class Leases {
   }
 }
 
-function literals(statuses: readonly RunStatus[]): string {
-  return statuses.map((status) => `'${status}'`).join(', ');
-}
-
 /** In the order of ids within each: releases that take row locks in one order do not deadlock. */
-function idsByOwner(releases: readonly Release[]): ReadonlyMap<string | undefined, string[]> {
-  const owners = new Map<string | undefined, string[]>();
-  for (const { runId, owner } of releases) owners.set(owner, [...(owners.get(owner) ?? []), runId]);
-  for (const ids of owners.values()) ids.sort();
-  return owners;
+function byOwners(releases: readonly Release[]): { owners: readonly string[] | undefined; ids: string[] }[] {
+  const groups = new Map<string, { owners: readonly string[] | undefined; ids: string[] }>();
+  for (const { runId, owners } of releases) {
+    const key = JSON.stringify(owners);
+    const group = groups.get(key) ?? { owners, ids: [] };
+    group.ids.push(runId);
+    groups.set(key, group);
+  }
+  for (const { ids } of groups.values()) ids.sort();
+  return [...groups.values()];
 }

@@ -1,29 +1,38 @@
-import { ACTIVE_STATUSES, type WorkflowRun } from './types';
+import type { WorkflowRun } from './types';
 
 /**
- * The runs that a store has last listed for picking up or recovery, until it is asked to lease them.
+ * As what the engine lists runs before it leases them: `active` to pick up or recover, `blocked` to try again, or due
+ * at an instant, in epoch ms.
+ */
+export type ListedAs = 'active' | 'blocked' | { readonly dueAtMs: number };
+
+/** Listings that are remembered: a poll makes four, and several engines may share a store. */
+const REMEMBERED = 32;
+
+interface Listing {
+  readonly as: ListedAs;
+  /** The runs no lease was asked for yet. */
+  readonly runIds: Set<string>;
+}
+
+/**
+ * The runs that a store has listed for its engines, until a lease is asked for each.
  *
  * The engine lists and then leases one after the other, executing in between, so that a lease may be asked for a run that
- * another engine has carried on since and put to rest: executing it again repeats a turn, and a failed run's last step. The first
- * lease asked for a listed run is therefore the listing's and holds only while the run is still active. Whoever wakes a run
- * at rest has read it first, and what the store has seen at rest is no longer listed.
+ * another engine has carried on since and put to rest: executing it again repeats a turn, and a failed run's last step.
  */
 export class ListedRuns {
-  private readonly listed = { pending: new Set<string>(), incomplete: new Set<string>() };
+  /** The newest first. */
+  private listings: Listing[] = [];
 
-  /** A listing and what it found, in place of the one before it. */
-  replace(listing: 'pending' | 'incomplete', runs: readonly WorkflowRun[]): void {
-    this.listed[listing] = new Set(runs.map(({ id }) => id));
+  add(as: ListedAs, runs: readonly WorkflowRun[]): void {
+    if (runs.length === 0) return;
+    const unfinished = this.listings.filter(({ runIds }) => runIds.size > 0);
+    this.listings = [{ as, runIds: new Set(runs.map(({ id }) => id)) }, ...unfinished].slice(0, REMEMBERED);
   }
 
-  /** Runs as they were read just now. */
-  see(runs: readonly (WorkflowRun | null)[]): void {
-    for (const run of runs) if (run && !ACTIVE_STATUSES.includes(run.status)) this.take(run.id);
-  }
-
-  /** Whether a run is listed; from now on it is not. */
-  take(runId: string): boolean {
-    const isPending = this.listed.pending.delete(runId);
-    return this.listed.incomplete.delete(runId) || isPending;
+  /** How the run was listed last, if no lease was asked for that listing yet; from now on one was. */
+  take(runId: string): ListedAs | undefined {
+    return this.listings.find(({ runIds }) => runIds.delete(runId))?.as;
   }
 }

@@ -20,8 +20,8 @@ export interface MikroOrmStateStoreOptions {
    */
   groupCommit?: GroupCommitOptions | false;
   /**
-   * The longest `releaseRunLock` waits for this store's calls of the same run, in milliseconds. Default 5,000; `Infinity`: as
-   * long as they take.
+   * The longest `releaseRunLock` waits for the last writes of the turn that ends, and a read of the run for the release, in
+   * milliseconds. Default 5,000; `Infinity`: as long as they take.
    */
   releaseWaitMs?: number;
   /**

@@ -1,8 +1,9 @@
 import type { RunAttributeRow } from '../schemas/run-attribute';
 import { Attributes } from './attributes';
 import { insertIfAbsent } from './insert';
+import { type Guard, guardOf, isReopening, progressOf } from './progress';
 import { attributeRows, patchParams, runParams, toRun } from './rows';
-import type { Scope } from './scope';
+import { type Condition, type Scope, UNRESTRICTED } from './scope';
 import type { Param, Sql } from './session';
 import type { Tables } from './tables';
 import { perCount, repeated } from './texts';
@@ -15,6 +16,10 @@ export interface RunChange {
   readonly columns: readonly string[];
   readonly params: readonly Param[];
   readonly attributes: readonly RunAttributeRow[] | undefined;
+  /** Which ended runs it leaves as they are. */
+  readonly guard: Guard;
+  /** The owner of the lease under which it is made, if it is made under one. */
+  readonly holder?: string | undefined;
 }
 
 /** Statements that create, read, change and delete one run. */
@@ -76,29 +81,34 @@ export class Runs {
     });
   }
 
-  /** Check a patch and turn it into what it changes. */
+  /**
+   * Check a patch and turn it into what it changes. What opens a run again frees its lease as well, whoever holds it: the
+   * engine's own release before it frees no other engine's.
+   */
   change(runId: string, patch: Partial<WorkflowRun>): RunChange {
     const named = Object.hasOwn(patch, 'namespace') ? this.scope.named(patch) : patch;
-    const { columns, params } = patchParams(this.tables.runs, named);
+    const whole = isReopening(patch) ? { lockedBy: undefined, lockedUntil: undefined, ...named } : named;
+    const { columns, params } = patchParams(this.tables.runs, whole);
     const attributes = Object.hasOwn(patch, 'searchAttributes')
       ? attributeRows(runId, patch.searchAttributes)
       : undefined;
-    return { runId, columns, params, attributes };
+    return { runId, columns, params, attributes, guard: guardOf(patch) };
   }
 
   /**
-   * Make patches of the same columns of different runs, attributes aside, as far as nobody's lock on a run is in the way.
-   * Needs a transaction, unless the database updates what it locks. Returns the runs it changed.
+   * Make patches of the same columns and guard of different runs, attributes aside, as far as nobody's lock on a run is in the
+   * way and no lease lifts a guard. Needs a transaction, unless the database updates what it locks. Returns the runs it changed.
    */
   updateUnlocked(sql: Sql, changes: readonly RunChange[]): Promise<ReadonlySet<string>> {
     const { runs } = this.tables;
     const runIds = changes.map(({ runId }) => runId);
-    const columns = changes[0]?.columns ?? [];
+    const [{ columns, guard }] = changes as readonly [RunChange];
     const scope = this.scope.runs();
+    const progress = progressOf(this.tables, guard, undefined).text;
     const id = runs.column('id');
     return changeUnlocked(sql, this.tables, {
       runIds,
-      lock: `select ${runs.select('id')} from ${runs.name} where ${id} in (${repeated('?', runIds.length)})${scope.text}`,
+      lock: `select ${runs.select('id')} from ${runs.name} where ${id} in (${repeated('?', runIds.length)})${scope.text}${progress}`,
       lockParams: [...runIds, ...scope.params],
       set: columns.map((column) => columnOfEach(this.tables, runIds.length, column)).join(', '),
       setParams: columns.flatMap((_, n) => changes.flatMap(({ runId, params }) => [runId, params[n] as Param])),
@@ -106,19 +116,23 @@ export class Runs {
   }
 
   /**
-   * Set the patched columns and, when the patch names them, the attribute rows; false when there is no such run. The update
-   * takes the run's row lock, so attribute rewrites of one run follow each other. With attributes it needs a transaction.
+   * Set the patched columns and, when the patch names them, the attribute rows, unless that would undo what the run has
+   * reached; false when there is no such run. The update takes the run's row lock, so attribute rewrites of one run follow
+   * each other. With attributes it needs a transaction.
    */
-  async update(sql: Sql, { runId, columns, params, attributes }: RunChange): Promise<boolean> {
+  async update(sql: Sql, { runId, columns, params, attributes, guard, holder }: RunChange): Promise<boolean> {
     const { runs } = this.tables;
     const scope = this.scope.runs();
     if (columns.length === 0) return this.exists(sql, runId);
-    const text = `update ${runs.name} set ${columns.map((column) => `${column} = ?`).join(', ')} where ${this.byId}${scope.text}`;
-    const values = [...params, runId, ...scope.params];
+    const progress = progressOf(this.tables, guard, holder);
+    const set = columns.map((column) => `${column} = ?`).join(', ');
+    const text = `update ${runs.name} set ${set} where ${this.byId}${scope.text}${progress.text}`;
+    const values = [...params, runId, ...scope.params, ...progress.params];
     if ((await sql.affected(text, values)) === 0) {
-      if (!sql.dialect.countsChangedRows || !(await this.exists(sql, runId))) return false;
+      if ((guard === 'none' && !sql.dialect.countsChangedRows) || !(await this.exists(sql, runId))) return false;
       // It may have come since, and then the patch is still to be made.
       await sql.run(text, values);
+      if (!(await this.exists(sql, runId, progress))) return true;
     }
     if (attributes) await this.attributes.replace(sql, runId, attributes);
     return true;
@@ -146,11 +160,11 @@ export class Runs {
     }
   }
 
-  private async exists(sql: Sql, runId: string): Promise<boolean> {
+  private async exists(sql: Sql, runId: string, { text, params }: Condition = UNRESTRICTED): Promise<boolean> {
     const { runs } = this.tables;
     const scope = this.scope.runs();
-    const select = `select 1 from ${runs.name} where ${this.byId}${scope.text}${sql.dialect.asCommitted}`;
-    const found = await sql.rows(select, [runId, ...scope.params]);
+    const select = `select 1 from ${runs.name} where ${this.byId}${scope.text}${text}${sql.dialect.asCommitted}`;
+    const found = await sql.rows(select, [runId, ...scope.params, ...params]);
     return found.length > 0;
   }
 }

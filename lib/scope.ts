@@ -7,6 +7,9 @@ export interface Condition {
   readonly params: readonly Param[];
 }
 
+/** A condition to append that holds for every row. */
+export const UNRESTRICTED: Condition = { text: '', params: [] };
+
 /** A table whose rows belong to a run. */
 interface OwnedTable {
   readonly name: string;
@@ -65,13 +68,13 @@ export class Scope {
 
   /** On the run table itself. */
   runs(): Condition {
-    if (this.namespace === undefined) return NOTHING;
+    if (this.namespace === undefined) return UNRESTRICTED;
     return { text: ` and ${this.tables.runs.column('namespace')} = ?`, params: [this.namespace] };
   }
 
   /** On a table whose rows belong to a run: only rows of runs in the namespace. */
   ownedRows(table: OwnedTable): Condition {
-    if (this.namespace === undefined) return NOTHING;
+    if (this.namespace === undefined) return UNRESTRICTED;
     return {
       text: ` and exists (${this.runOf(`${table.name}.${table.column('runId')}`, '=')})`,
       params: [this.namespace],
@@ -80,7 +83,7 @@ export class Scope {
 
   /** On a new row for `runId`: not one of a run in another namespace. A run that is not there yet is nobody else's. */
   newRow(runId: string): Condition {
-    if (this.namespace === undefined) return NOTHING;
+    if (this.namespace === undefined) return UNRESTRICTED;
     return {
       text: ` from (select 1 as one) as one where not exists (${this.runOf('?', '<>')})`,
       params: [runId, this.namespace],
@@ -89,7 +92,7 @@ export class Scope {
 
   /** On a row that a new one would replace: not one of a run in another namespace. Without a leading `and`. */
   replacedRow(table: OwnedTable): Condition {
-    if (this.namespace === undefined) return NOTHING;
+    if (this.namespace === undefined) return UNRESTRICTED;
     const runId = `${table.name}.${table.column('runId')}`;
     return { text: `not exists (${this.runOf(runId, '<>')})`, params: [this.namespace] };
   }
@@ -100,5 +103,3 @@ export class Scope {
     return `select 1 from ${runs.name} as owner where ${id} = ${runId} and owner.${runs.column('namespace')} ${comparison} ?`;
   }
 }
-
-const NOTHING: Condition = { text: '', params: [] };

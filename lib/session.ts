@@ -3,8 +3,9 @@ import type { EntityManager, MikroORM } from '@mikro-orm/core';
 import { attempted, type Repeat, type RetryOptions, StatementError } from './attempts';
 import { type Dialect, dialectOf, type ServerFacts, withServer } from './dialect';
 import { DurableTransactionError } from './errors';
-import { InFlight } from './in-flight';
+import { InFlight, quiet } from './in-flight';
 import { redact } from './redact';
+import { TransactionSlots } from './transaction-slots';
 
 /** What the store needs of a MikroORM instance; any driver's `MikroORM`, of version 6 or 7, is one. */
 export type OrmLike = Pick<MikroORM, 'em'>;
@@ -38,9 +39,6 @@ interface Logged {
   label: string;
 }
 
-/** One key for all calls of a session. */
-const ALL = 'all';
-
 /**
  * Runs statements through forks of the host's EntityManager: never in an ambient transaction, always on the primary,
  * labelled in the query log, retried when the database undid them, with errors that carry no values.
@@ -67,18 +65,52 @@ export class Session {
     return session;
   }
 
+  /** Count `work` among the calls that {@link settled} waits for. */
+  counted<T>(work: () => Promise<T>): Promise<T> {
+    return this.underWay.track(work);
+  }
+
+  /** Whether calls begin in the next turn of the event loop; see {@link Dialect.beginsNextTurn}. */
+  get beginsNextTurn(): boolean {
+    return this.base.beginsNextTurn;
+  }
+
   /** Whether writes wait for each other in any case; see {@link Dialect.oneWriter}. */
   get oneWriter(): boolean {
     return this.base.oneWriter;
   }
 
-  /** One statement, or several that need no common transaction. */
+  /** One statement, or several that need no common transaction, of a call that goes by itself. */
   async call<T>(label: string, repeat: Repeat, work: (sql: Sql) => Promise<T>): Promise<T> {
+    this.assertNotBlocked();
+    return this.underWay.track(async () => {
+      if (this.base.beginsNextTurn) await macrotask();
+      return this.together(label, repeat, work);
+    });
+  }
+
+  /** The same for calls that have gathered, which takes a turn of the event loop where one is needed. */
+  async together<T>(label: string, repeat: Repeat, work: (sql: Sql) => Promise<T>): Promise<T> {
     return this.persist(label, repeat, async (dialect) => work(this.statements(label, this.outside(), dialect)));
   }
 
-  /** Statements that take effect together or not at all. `work` may run more than once. */
+  /**
+   * Statements that take effect together or not at all. `work` may run more than once. Waits in order while as many
+   * transactions are open as the pool can spare; see {@link TransactionSlots}.
+   */
   async transaction<T>(label: string, repeat: Repeat, work: (sql: Sql) => Promise<T>): Promise<T> {
+    this.assertNotBlocked();
+    return this.slotted(label, () => this.briefTransaction(label, repeat, work));
+  }
+
+  /** Do work that holds a connection for long, when the pool can spare one. */
+  async slotted<T>(label: string, work: () => Promise<T>): Promise<T> {
+    if (this.joined) return work();
+    return this.underWay.track(() => TransactionSlots.of(this.em).run(label, this.retry.forMs ?? 30_000, work));
+  }
+
+  /** A transaction that waits for nobody's locks, and therefore for no place among the others. */
+  async briefTransaction<T>(label: string, repeat: Repeat, work: (sql: Sql) => Promise<T>): Promise<T> {
     return this.persist(label, repeat, async (dialect) => {
       const em = this.fork();
       const connection = em.getConnection('write') as unknown as SqlConnection;
@@ -106,7 +138,7 @@ export class Session {
   async settled(boundMs: number): Promise<void> {
     // What has just begun may not have reached its first statement.
     await macrotask();
-    await this.underWay.quiet(ALL, boundMs);
+    await quiet(this.underWay, boundMs);
   }
 
   /** The dialect of the real server. Asking is a call like any other: tried again, and failing with an error of ours. */
@@ -171,7 +203,7 @@ export class Session {
 
   private async persist<T>(label: string, repeat: Repeat, work: (dialect: Dialect) => Promise<T>): Promise<T> {
     this.assertNotBlocked();
-    return this.underWay.track(ALL, () => this.attempt(label, repeat, work));
+    return this.underWay.track(() => this.attempt(label, repeat, work));
   }
 
   private attempt<T>(label: string, repeat: Repeat, work: (dialect: Dialect) => Promise<T>): Promise<T> {

@@ -13,10 +13,10 @@ export interface GroupCommitOptions {
   maxCharacters?: number;
 }
 
-const DEFAULTS: GroupBounds = { lanes: 1, maxItems: 128, maxSize: 512 * 1024, patienceMs: 100 };
+const DEFAULTS = { lanes: 1, maxItems: 128, maxSize: 512 * 1024, patienceMs: 100 };
 
 /** Every call a statement of its own, at once; calls of one key still follow each other. */
-const ALONE: GroupBounds = { ...DEFAULTS, lanes: Number.POSITIVE_INFINITY, maxItems: 1, maxSize: 0 };
+const ALONE = { ...DEFAULTS, lanes: Number.POSITIVE_INFINITY, maxItems: 1, maxSize: 0 };
 
 /** What a call does for one item. */
 export type Work<Item, Result> = (sql: Sql, item: Item) => Promise<Result>;
@@ -32,7 +32,7 @@ export class Sharing {
     private readonly session: Session,
     options: GroupCommitOptions | false,
   ) {
-    this.bounds = options === false ? ALONE : boundsOf(options);
+    this.bounds = { ...(options === false ? ALONE : boundsOf(options)), beginsNextTurn: session.beginsNextTurn };
   }
 
   /** Whether writes wait for each other in any case, so that none is later for sharing a transaction. */
@@ -42,15 +42,15 @@ export class Sharing {
 
   /** One statement, or several that need no common transaction. */
   call<T>(label: string, repeat: Repeat, work: (sql: Sql) => Promise<T>): Promise<T> {
-    return this.session.call(label, repeat, work);
+    return this.session.together(label, repeat, work);
   }
 
   /** Changes, together or not at all, of what nobody has locked; `undefined` where the database cannot leave out the rest. */
   async unlocked<T>(label: string, work: (sql: Sql) => Promise<T>): Promise<T | undefined> {
     const { forUpdateSkipLocked, updatesWhatItLocks } = await this.session.dialect(label);
     if (forUpdateSkipLocked === undefined) return undefined;
-    if (updatesWhatItLocks) return this.session.call(label, 'repeatable', work);
-    return this.session.transaction(label, 'repeatable', work);
+    if (updatesWhatItLocks) return this.session.together(label, 'repeatable', work);
+    return this.session.briefTransaction(label, 'repeatable', work);
   }
 
   /** One transaction in which the items follow each other. */
@@ -60,7 +60,8 @@ export class Sharing {
     items: readonly Item[],
     work: Work<Item, Result>,
   ): Promise<Result[]> {
-    return this.session.transaction(label, repeat, async (sql) => {
+    const transaction = this.oneWriter ? 'briefTransaction' : 'transaction';
+    return this.session[transaction](label, repeat, async (sql) => {
       const results: Result[] = [];
       for (const item of items) results.push(await work(sql, item));
       return results;
@@ -74,7 +75,7 @@ export class Sharing {
   }
 }
 
-function boundsOf(options: GroupCommitOptions): GroupBounds {
+function boundsOf(options: GroupCommitOptions): typeof DEFAULTS {
   return {
     ...DEFAULTS,
     lanes: options.lanes ?? DEFAULTS.lanes,

@@ -5,10 +5,9 @@ import type { Dialect } from './dialect';
 import { DurableRunNotFoundError, DurableTransactionError } from './errors';
 import { Events } from './events';
 import { checkpointRow, type Groups, groupsOf } from './groups';
-import { InFlight } from './in-flight';
+import { LeaseGuards } from './lease-guards';
 import { Leases } from './leases';
 import { checkCount, checkInteger, checkText } from './limits';
-import { ListedRuns } from './listed-runs';
 import { Listings } from './listings';
 import { checkBound, type MikroOrmStateStoreOptions, type Settings, settingsOf } from './options';
 import { emOfOrm } from './orm-like';
@@ -58,10 +57,7 @@ export class MikroOrmStateStore implements StateStore {
   private readonly session: Session;
   private readonly groups: Groups;
   private readonly questions: Questions;
-  private readonly inFlight: InFlight;
-  private readonly listed: ListedRuns;
-  /** Of the leases won through this store and not released yet, by run. */
-  private readonly owners: Map<string, string>;
+  private readonly guards: LeaseGuards;
   private readonly namespace: string | undefined;
   private readonly joined: EntityManager | undefined;
 
@@ -80,9 +76,7 @@ export class MikroOrmStateStore implements StateStore {
     this.em = emOfOrm(orm);
     this.options = settingsOf(options);
     this.session = view.session ?? new Session(this.em, this.options.retry);
-    this.inFlight = view.inFlight ?? new InFlight();
-    this.listed = view.listed ?? new ListedRuns();
-    this.owners = view.owners ?? new Map();
+    this.guards = view.guards ?? new LeaseGuards();
     this.namespace = view.namespace;
     this.joined = view.joined;
     this.tables = tablesOf(this.em, this.options.codec);
@@ -157,22 +151,22 @@ export class MikroOrmStateStore implements StateStore {
   async updateRun(runId: string, patch: Partial<WorkflowRun>): Promise<void> {
     checkText(runId, 'runId');
     const change = this.runs.change(runId, patch);
-    const found = await this.inFlight.track(runId, () => this.groups.updateRun.submit(change));
+    const found = await this.guards.write(runId, () =>
+      this.groups.updateRun.submit({ ...change, holder: this.guards.holder(runId) }),
+    );
     if (!found) throw new DurableRunNotFoundError(runId);
   }
 
   async getRun(runId: string): Promise<WorkflowRun | null> {
     checkText(runId, 'runId');
-    const run = await this.inFlight.track(runId, () => this.groups.getRun.submit(runId));
-    this.listed.see([run]);
-    return run;
+    return this.guards.read(runId, () => this.groups.getRun.submit(runId));
   }
 
   /** Delete a run, its checkpoints, waiters and attributes in one transaction. Buffered signals stay. */
   async deleteRun(runId: string): Promise<void> {
     checkText(runId, 'runId');
     await this.session.transaction('deleteRun', 'repeatable', (sql) => this.runs.delete(sql, runId));
-    this.owners.delete(runId);
+    this.guards.forget(runId);
   }
 
   /**
@@ -198,7 +192,7 @@ export class MikroOrmStateStore implements StateStore {
   async saveCheckpoint(checkpoint: StepCheckpoint): Promise<void> {
     const { runId } = checkpoint;
     const row = this.checkpoints.params(checkpoint);
-    await this.inFlight.track(runId, () =>
+    await this.guards.write(runId, () =>
       this.namespace === undefined
         ? this.groups.saveCheckpoint.submit(checkpointRow(checkpoint, row))
         : this.session.call('saveCheckpoint', 'repeatable', (sql) => this.checkpoints.saveConfined(sql, runId, row)),
@@ -232,7 +226,7 @@ export class MikroOrmStateStore implements StateStore {
   /** Runs in `running` or `cancelling`, leased or not, oldest first. */
   async listIncompleteRuns(namespace?: string): Promise<WorkflowRun[]> {
     const runs = await this.scan('listIncompleteRuns', (dialect) => this.listings.incomplete(dialect, namespace));
-    this.listed.replace('incomplete', runs);
+    this.guards.listed('active', runs);
     return runs;
   }
 
@@ -241,41 +235,40 @@ export class MikroOrmStateStore implements StateStore {
     const label = 'listPendingRuns';
     const ask = (question: Question) => this.questions.ask(label, question);
     const runs = await this.listings.pending(ask, await this.session.dialect(label), limit, namespace);
-    this.listed.replace('pending', runs);
+    this.guards.listed('active', runs);
     return runs;
   }
 
   /** Suspended runs with `wakeAt <= nowMs`, longest due first. */
   async listDueTimers(nowMs: number, namespace?: string): Promise<WorkflowRun[]> {
     const runs = await this.scan('listDueTimers', (dialect) => this.listings.due(dialect, nowMs, namespace));
-    this.listed.see(runs);
+    this.guards.listed({ dueAtMs: nowMs }, runs);
     return runs;
   }
 
   /**
    * Take the lease if nobody holds it at `nowMs`, and true for the one caller that did. Runs that have ended (`completed`,
-   * `cancelled`, `dead`) are not leased: a peer that listed one before it ended would run it again. For the same reason the
-   * first lease asked for a run that this store has listed as pending or incomplete is refused if the run is at rest since.
+   * `cancelled`, `dead`) are not leased: a peer that listed one before it ended would run it again. For the same reason a
+   * lease asked for a run that this store has listed to pick up, recover or wake is refused if the run is no longer as it was
+   * listed; one asked for right after {@link getRun} of the run is not.
    */
   async tryLockRun(runId: string, owner: string, leaseUntilMs: number, nowMs: number): Promise<boolean> {
     checkText(runId, 'runId');
     const claim = this.leases.claim(runId, owner, leaseUntilMs, nowMs);
-    const won = await this.groups.tryLockRun.submit(claim(this.listed.take(runId)));
-    if (won) this.owners.set(runId, owner);
-    return won;
+    return this.guards.claim(runId, owner, (as) => this.groups.tryLockRun.submit(claim(as)));
   }
 
   /**
-   * Free the lease, once this store's own calls for the run have settled (bounded). A lease that was won through this store is
-   * freed only while its owner holds it: whoever stalled for too long must not free the lease of the one that took over. Any
-   * other is freed whoever holds it.
+   * Free the lease once the turn that ends has made its last write, and after `releaseWaitMs` in any case. A store through
+   * which leases are won frees those of its own engines only: whoever stalled for too long must not free the lease of the one
+   * that took over. Any other store frees a lease whoever holds it.
    */
   async releaseRunLock(runId: string): Promise<void> {
     checkText(runId, 'runId');
-    await this.inFlight.quiet(runId, this.options.releaseWaitMs);
-    const owner = this.owners.get(runId);
-    this.owners.delete(runId);
-    await this.groups.releaseRunLock.submit({ runId, owner });
+    const free = async (owners: readonly string[] | undefined) => {
+      await this.groups.releaseRunLock.submit({ runId, owners });
+    };
+    await this.session.counted(() => this.guards.release(runId, this.options.releaseWaitMs, free));
   }
 
   /** Extend the lease, and true, if `owner` still holds it. */
@@ -283,10 +276,10 @@ export class MikroOrmStateStore implements StateStore {
     checkText(runId, 'runId');
     checkText(owner, 'lease owner');
     const renewal = this.leases.renewal(runId, owner, leaseUntilMs);
-    return this.inFlight.track(runId, () => this.groups.renewRunLock.submit(renewal));
+    return this.guards.write(runId, () => this.groups.renewRunLock.submit(renewal));
   }
 
-  /** Make `waiter` the one its token wakes, in place of any other. */
+  /** Make `waiter` the one its token wakes, in place of any other, unless its step is completed. */
   async putSignalWaiter(waiter: SignalWaiter): Promise<void> {
     const { token, runId } = waiter;
     const row = this.waiters.params(waiter);
@@ -294,7 +287,10 @@ export class MikroOrmStateStore implements StateStore {
     else await this.session.call('putSignalWaiter', 'repeatable', (sql) => this.waiters.putConfined(sql, runId, row));
   }
 
-  /** Remove the waiter on `token` and return it, or null. Of any number of callers exactly one receives it. */
+  /**
+   * Remove the waiter on `token` and return it, or null. Of any number of callers exactly one receives it. A waiter whose
+   * step is completed is left over from an older turn, and is neither taken nor listed.
+   */
   async takeSignalWaiter(token: string): Promise<SignalWaiter | null> {
     checkText(token, 'token');
     const { returning } = await this.session.dialect('takeSignalWaiter');
@@ -364,7 +360,9 @@ export class MikroOrmStateStore implements StateStore {
       return result;
     };
     try {
-      return await inTransaction(this.joined ?? this.em, this.tables, this.joined !== undefined, retry, once);
+      return await this.session.slotted('transaction', () =>
+        inTransaction(this.joined ?? this.em, this.tables, this.joined !== undefined, retry, once),
+      );
     } catch (error) {
       if (error instanceof Superseded) return error.value as T;
       throw error;
@@ -374,7 +372,7 @@ export class MikroOrmStateStore implements StateStore {
   /** The runs a query matches, newest first (`createdAt`, then `id`), paged by `limit` and `offset`. */
   async listRuns(query: RunQuery): Promise<WorkflowRun[]> {
     const runs = await this.scan('listRuns', (dialect) => this.listings.matching(dialect, query));
-    this.listed.see(runs);
+    if (isBlockedScan(query)) this.guards.listed('blocked', runs);
     return runs;
   }
 
@@ -402,9 +400,7 @@ export class MikroOrmStateStore implements StateStore {
   private view(): View {
     return {
       session: this.session,
-      inFlight: this.inFlight,
-      listed: this.listed,
-      owners: this.owners,
+      guards: this.guards,
       ...(this.namespace === undefined ? {} : { namespace: this.namespace }),
       ...(this.joined === undefined ? {} : { joined: this.joined }),
     };
@@ -414,9 +410,12 @@ export class MikroOrmStateStore implements StateStore {
 /** What views of one store share, and what sets them apart. */
 interface View {
   session?: Session;
-  inFlight?: InFlight;
-  listed?: ListedRuns;
-  owners?: Map<string, string>;
+  guards?: LeaseGuards;
   namespace?: string | undefined;
   joined?: EntityManager;
+}
+
+/** Whether the query is the engine's for runs to try again, which it then leases one after the other. */
+function isBlockedScan({ statuses, status, workflow, tag }: RunQuery): boolean {
+  return statuses?.length === 1 && statuses[0] === 'blocked' && !status && !workflow && !tag;
 }

@@ -2,6 +2,7 @@ import type { Dialect } from './dialect';
 import { checkSignalToken } from './events';
 import { checkText } from './limits';
 import { startsWith } from './prefix';
+import { stepCompleted } from './progress';
 import type { Question } from './questions';
 import { retake } from './retake';
 import { toWaiter, waiterParams } from './rows';
@@ -16,7 +17,11 @@ export class Waiters {
   /** The key, the token, comes first. */
   private readonly columns: readonly string[];
   private readonly takeText: (count: number) => string;
-  private readonly putText: (count: number) => string;
+  private readonly insert: string;
+  /** That the step of a stored waiter is not completed, as a condition to append. */
+  private readonly open: string;
+  private readonly putNamed: (count: number) => string;
+  private readonly putEach: (count: number) => string;
 
   constructor(
     private readonly tables: Tables,
@@ -24,14 +29,23 @@ export class Waiters {
   ) {
     const { waiters } = tables;
     const confined = scope.ownedRows(waiters).text;
+    const stored = (property: 'runId' | 'seq') => `${waiters.name}.${waiters.column(property)}`;
+    this.open = ` and not ${stepCompleted(tables, stored('runId'), stored('seq'))}`;
     const byToken = `delete from ${waiters.name} where ${waiters.column('token')}`;
     this.takeText = perCount(
-      (count) => `${byToken} in (${repeated('?', count)})${confined} returning ${waiters.selection}`,
+      (count) => `${byToken} in (${repeated('?', count)})${confined}${this.open} returning ${waiters.selection}`,
     );
     this.columns = waiters.properties.map((property) => waiters.column(property));
-    const row = `(${repeated('?', this.columns.length)})`;
-    const put = `insert into ${waiters.name} (${this.columns.join(', ')}) values `;
-    this.putText = perCount((count) => put + repeated(row, count));
+    this.insert = `insert into ${waiters.name} (${this.columns.join(', ')}) `;
+    const row = repeated('?', this.columns.length);
+    const one = `select ${row} from (select 1 as one) as one where not ${stepCompleted(tables, '?', '?')}`;
+    this.putEach = perCount((count) => this.insert + repeated(one, count, ' union all '));
+    const named = (property: 'runId' | 'seq') => `added.${waiters.column(property)}`;
+    const unless = stepCompleted(tables, named('runId'), named('seq'));
+    this.putNamed = perCount(
+      (count) =>
+        `${this.insert}select * from (values ${repeated(`(${row})`, count)}) as added(${this.columns.join(', ')}) where not ${unless}`,
+    );
   }
 
   /** Check a waiter and turn it into the parameters of its row. */
@@ -40,13 +54,19 @@ export class Waiters {
     return waiterParams(this.tables.waiters, waiter);
   }
 
-  /** Make waiters on different tokens the ones their tokens wake, in place of any others. */
+  /** Make waiters on different tokens the ones their tokens wake, in place of any others, unless their steps are completed. */
   async put(sql: Sql, rows: readonly Param[][]): Promise<void> {
     const [token, ...rest] = this.columns as [string, ...string[]];
-    await sql.run(this.putText(rows.length) + sql.dialect.replaceConflict([token], rest), rows.flat());
+    const conflict = sql.dialect.replaceConflict([token], rest);
+    if (sql.dialect.namesRows) await sql.run(this.putNamed(rows.length) + conflict, rows.flat());
+    else
+      await sql.run(
+        this.putEach(rows.length) + conflict,
+        rows.flatMap((row) => [...row, ...this.stepOf(row)]),
+      );
   }
 
-  /** Make a waiter of a run of the namespace the one its token wakes, unless a run of another namespace waits on it. */
+  /** The same for a waiter of a run of the namespace, unless a run of another namespace waits on its token. */
   async putConfined(sql: Sql, runId: string, row: readonly Param[]): Promise<void> {
     const { waiters } = this.tables;
     const [token, ...rest] = this.columns as [string, ...string[]];
@@ -54,11 +74,8 @@ export class Waiters {
     const owner = this.scope.replacedRow(waiters);
     const conflict = sql.dialect.replaceConflictIf([token], rest, owner.text);
     const owners = Array.from({ length: conflict.times }, () => owner.params).flat();
-    const values = repeated('?', this.columns.length);
-    await sql.run(
-      `insert into ${waiters.name} (${this.columns.join(', ')}) select ${values}${guard.text}${conflict.text}`,
-      [...row, ...guard.params, ...owners],
-    );
+    const values = `select ${repeated('?', this.columns.length)}${guard.text} and not ${stepCompleted(this.tables, '?', '?')}`;
+    await sql.run(this.insert + values + conflict.text, [...row, ...guard.params, ...this.stepOf(row), ...owners]);
   }
 
   /** Remove the waiters on different tokens and return them. Of any number of callers one receives each. */
@@ -73,7 +90,7 @@ export class Waiters {
   async takeByCount(sql: Sql, token: string): Promise<SignalWaiter | null> {
     const { waiters } = this.tables;
     const scope = this.scope.ownedRows(waiters);
-    const byToken = `from ${waiters.name} where ${waiters.column('token')} = ?${scope.text}`;
+    const byToken = `from ${waiters.name} where ${waiters.column('token')} = ?${scope.text}${this.open}`;
     return retake(async (again) => {
       const lock = again ? sql.dialect.forUpdate : '';
       const [row] = await sql.rows(`select ${waiters.selection} ${byToken}${lock}`, [token, ...scope.params]);
@@ -95,9 +112,15 @@ export class Waiters {
       dialect.bytewise(waiters.column('token')),
     ];
     return {
-      text: `select ${waiters.selection} from ${waiters.name} where ${range.text}${scope.text} order by ${order.join(', ')}`,
+      text: `select ${waiters.selection} from ${waiters.name} where ${range.text}${scope.text}${this.open} order by ${order.join(', ')}`,
       params: [...range.params, ...scope.params],
     };
+  }
+
+  /** The run and position among the parameters of a waiter's row. */
+  private stepOf(row: readonly Param[]): Param[] {
+    const at = (property: 'runId' | 'seq') => row[this.tables.waiters.properties.indexOf(property)] as Param;
+    return [at('runId'), at('seq')];
   }
 
   /** The waiters of an answer. */

@@ -6,7 +6,7 @@ interface Item {
   size?: number;
 }
 
-const BOUNDS: GroupBounds = { lanes: 1, maxItems: 100, maxSize: 1000, patienceMs: 60_000 };
+const BOUNDS: GroupBounds = { lanes: 1, maxItems: 100, maxSize: 1000, patienceMs: 60_000, beginsNextTurn: false };
 
 /** A group commit whose executions wait to be let through by hand. */
 class Gate {

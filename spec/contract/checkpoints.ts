@@ -35,7 +35,7 @@ function saving(subject: Subject): void {
   });
 
   it('replaces every field when a checkpoint is saved again', async () => {
-    const before = aCheckpoint();
+    const before = aCheckpoint({ status: 'running' });
     const after = aFullCheckpoint({ runId: before.runId, stepId: 'other', name: 'refund', attempts: 7 });
     await subject.store.saveCheckpoint(before);
     await subject.store.saveCheckpoint(after);

@@ -16,6 +16,7 @@ import { limits } from './limits';
 import { longLists } from './long-lists';
 import { patches } from './patches';
 import { payloads } from './payloads';
+import { progress } from './progress';
 import { retention } from './retention';
 import { runQueries } from './run-queries';
 import { runs } from './runs';
@@ -37,6 +38,7 @@ const CONCERNS = [
   limits,
   instants,
   checkpoints,
+  progress,
   leases,
   waiters,
   bufferedSignals,

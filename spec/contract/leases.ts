@@ -1,4 +1,5 @@
-import type { RunStatus, StateStore, WorkflowRun } from '../../lib';
+import { setImmediate as macrotask } from 'node:timers/promises';
+import { MikroOrmStateStore, type RunStatus, type StateStore, type WorkflowRun } from '../../lib';
 import { aRun, freshId } from '../support/fixtures';
 import { needs, type Subject } from './subject';
 
@@ -115,20 +116,52 @@ function afterListing(subject: Subject): void {
   }
 
   needs(subject, 'database').each([
-    ['got', (store, id) => store.getRun(id)],
-    ['found due', (store) => store.listDueTimers(NOW)],
-    ['listed again at rest', (store) => store.listRuns({ status: 'suspended' })],
-    ['not listed any more', (store) => store.listIncompleteRuns()],
-  ] as [string, (store: StateStore, id: string) => Promise<unknown>][])(
-    'a run that was %s since is leased for whoever wakes it',
-    async (_what, read) => {
+    ['is read by whoever wakes it', true, (store, id) => store.getRun(id)],
+    ['is found due', true, (store) => store.listDueTimers(NOW)],
+    ['was read by somebody a while ago', false, (store, id) => store.getRun(id).then(() => macrotask())],
+    ['is looked at by a dashboard', false, (store) => store.listRuns({ status: 'suspended' })],
+    ['is not in the listing of a second engine', false, (store) => store.listIncompleteRuns()],
+  ] as [string, boolean, (store: StateStore, id: string) => Promise<unknown>][])(
+    'a run that was listed as running and %s since is leased: %s',
+    async (_what, leased, read) => {
       const { id } = await stored(subject, { status: 'running' });
       await subject.store.listIncompleteRuns();
       await other().updateRun(id, { status: 'suspended', wakeAt: NOW });
       await read(subject.store, id);
-      expect(await lock(id)).toBe(true);
+      expect(await lock(id)).toBe(leased);
     },
   );
+
+  needs(subject, 'database').each([
+    ['due and failed since', { status: 'failed' }, false],
+    ['due and runs since', { status: 'running' }, false],
+    ['due and sleeps on since', { status: 'suspended', wakeAt: NOW + 1 }, false],
+    ['due and has no timer since', { status: 'suspended', wakeAt: undefined }, true],
+    ['due and still is', { priority: 1 }, true],
+  ] as [string, Partial<WorkflowRun>, boolean][])('a run that was %s is leased: %s', async (_what, since, leased) => {
+    const { id } = await stored(subject, { status: 'suspended', wakeAt: NOW });
+    await subject.store.listDueTimers(NOW);
+    await other().updateRun(id, since);
+    expect(await lock(id)).toBe(leased);
+  });
+
+  needs(subject, 'database').each([
+    ['failed', false],
+    ['blocked', true],
+  ] as [RunStatus, boolean][])('a run that was blocked and is %s is leased: %s', async (status, leased) => {
+    const { id } = await stored(subject, { status: 'blocked' });
+    await subject.store.listRuns({ statuses: ['blocked'] });
+    await other().updateRun(id, { status });
+    expect(await lock(id)).toBe(leased);
+  });
+
+  needs(subject, 'database')('each of two engines on one store is held to its own listing', async () => {
+    const { id } = await stored(subject, { status: 'running' });
+    await subject.store.listIncompleteRuns();
+    await subject.store.listIncompleteRuns();
+    await other().updateRun(id, { status: 'failed' });
+    expect([await lock(id), await lock(id), await lock(id)]).toEqual([false, false, true]);
+  });
 }
 
 function renewing(subject: Subject): void {
@@ -172,8 +205,9 @@ function renewing(subject: Subject): void {
 }
 
 function releasing(subject: Subject): void {
-  it('releases whoever holds it, so that the next can take it', async () => {
-    const { id } = await stored(subject, { lockedBy: 'other', lockedUntil: NOW + 1000 });
+  it('releases it, so that the next can take it', async () => {
+    const { id } = await stored(subject);
+    await subject.store.tryLockRun(id, 'other', NOW + 1000, NOW);
     await subject.store.releaseRunLock(id);
     expect(await lease(subject, id)).toEqual([undefined, undefined]);
     expect(await subject.store.tryLockRun(id, 'me', NOW + 5, NOW)).toBe(true);
@@ -185,20 +219,40 @@ function releasing(subject: Subject): void {
     await subject.peers[0]!.tryLockRun(id, 'next', NOW + 100, NOW + 5);
     await subject.store.releaseRunLock(id);
     expect(await lease(subject, id)).toEqual(['next', NOW + 100]);
+    // Nor does a second turn of that run, which took no lease of its own.
     await subject.store.releaseRunLock(id);
+    expect(await lease(subject, id)).toEqual(['next', NOW + 100]);
+  });
+
+  needs(subject, 'database')('releases no lease of another engine on the same store', async () => {
+    const { id } = await stored(subject);
+    await subject.store.tryLockRun(id, 'stalled', NOW + 5, NOW);
+    await subject.store.tryLockRun(id, 'next', NOW + 100, NOW + 5);
+    await subject.store.releaseRunLock(id);
+    expect(await lease(subject, id)).toEqual(['next', NOW + 100]);
+    await subject.store.releaseRunLock(id);
+    expect(await lease(subject, id)).toEqual([undefined, undefined]);
+  });
+
+  needs(subject, 'database')('releases whoever holds it when no engine leases through the store', async () => {
+    const { id } = await stored(subject);
+    await subject.store.tryLockRun(id, 'crashed', NOW + 5, NOW);
+    const operator = new MikroOrmStateStore(subject.orm);
+    await operator.releaseRunLock(id);
     expect(await lease(subject, id)).toEqual([undefined, undefined]);
   });
 
   needs(subject, 'database')('has forgotten a lease it won on a run that was deleted since', async () => {
     const run = await stored(subject);
-    await subject.store.tryLockRun(run.id, 'me', NOW + 5, NOW);
+    await subject.store.tryLockRun(run.id, 'stalled', NOW + 5, NOW);
     await subject.store.deleteRun(run.id);
-    await subject.store.createRun({ ...run, lockedBy: 'other', lockedUntil: NOW + 100 });
+    await subject.store.createRun(run);
+    await subject.store.tryLockRun(run.id, 'me', NOW + 100, NOW);
     await subject.store.releaseRunLock(run.id);
     expect(await lease(subject, run.id)).toEqual([undefined, undefined]);
   });
 
-  needs(subject, 'database')('releases many leases at once, its own and others', async () => {
+  needs(subject, 'database')('releases many leases at once, its own alone', async () => {
     const runs = [
       await stored(subject),
       await stored(subject),
@@ -214,7 +268,7 @@ function releasing(subject: Subject): void {
     await subject.peers[0]!.tryLockRun(lost, 'next', NOW + 100, NOW + 5);
     await Promise.all([mine, lost, other].map((id) => subject.store.releaseRunLock(id)));
     const owners = await Promise.all([mine, lost, other].map(async (id) => (await lease(subject, id))[0]));
-    expect(owners).toEqual([undefined, 'next', undefined]);
+    expect(owners).toEqual([undefined, 'next', 'x']);
   });
 
   it('releases a run that nobody holds', async () => {
@@ -224,7 +278,8 @@ function releasing(subject: Subject): void {
   });
 
   it('releases although a call for the run failed', async () => {
-    const { id } = await stored(subject, { lockedBy: 'me', lockedUntil: NOW });
+    const { id } = await stored(subject);
+    await subject.store.tryLockRun(id, 'me', NOW + 5, NOW);
     const missing = subject.store.updateRun(freshId(), { status: 'dead' }).catch(() => 'refused');
     await Promise.all([missing, subject.store.releaseRunLock(id)]);
     expect((await subject.store.getRun(id))?.lockedBy).toBeUndefined();

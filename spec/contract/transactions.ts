@@ -162,11 +162,10 @@ function completingOnce(subject: Subject): void {
   });
 
   it.each([
-    ['failed', {}, { status: 'failed' as const }],
-    ['of another name', {}, { name: 'another' }],
-    ['of a step that is not done now', { status: 'failed' as const }, {}],
-  ])('replaces a checkpoint %s', async (_what, now, before) => {
-    const checkpoint = aCheckpoint({ output: 'new', ...now });
+    ['failed', { status: 'failed' as const }],
+    ['of another name', { name: 'another' }],
+  ])('replaces a checkpoint %s', async (_what, before) => {
+    const checkpoint = aCheckpoint({ output: 'new' });
     await subject.store.saveCheckpoint({ ...checkpoint, status: 'completed', output: 'old', ...before });
     const id = freshId('order');
     await book(id, checkpoint);

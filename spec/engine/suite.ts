@@ -4,6 +4,7 @@ import { entityCases } from './entities';
 import { eventCases } from './events';
 import { queryCases } from './queries';
 import { recoveryCases } from './recovery';
+import { reopeningCases } from './reopening';
 import { signalCases } from './signals';
 import { stepCases } from './steps';
 import { transactionCases } from './transactions';
@@ -25,6 +26,7 @@ export function engineSuite(kind: DatabaseKind): void {
     childCases,
     transactionCases,
     recoveryCases,
+    reopeningCases,
     queryCases,
     entityCases,
   };

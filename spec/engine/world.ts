@@ -49,6 +49,11 @@ export class World {
     return this.at(0).store;
   }
 
+  /** The store of another process. */
+  get peerStore(): MikroOrmStateStore {
+    return this.at(1).store;
+  }
+
   /** An engine of the first process. */
   engine(options: Partial<WorkflowEngineDeps> = {}): WorkflowEngine {
     return this.start(0, options);

@@ -26,29 +26,31 @@ export class GuardedStore extends MikroOrmStateStore {
 
   constructor(
     private readonly host: OrmLike,
-    private readonly guards: Guards,
+    private readonly inForce: Guards,
   ) {
     super(host);
     this.lister = new MikroOrmStateStore(host);
   }
 
   override listIncompleteRuns(namespace?: string): Promise<WorkflowRun[]> {
-    return this.guards.listed ? super.listIncompleteRuns(namespace) : this.lister.listIncompleteRuns(namespace);
+    return this.inForce.listed ? super.listIncompleteRuns(namespace) : this.lister.listIncompleteRuns(namespace);
   }
 
   override listPendingRuns(limit: number, namespace?: string): Promise<WorkflowRun[]> {
-    return this.guards.listed ? super.listPendingRuns(limit, namespace) : this.lister.listPendingRuns(limit, namespace);
+    return this.inForce.listed
+      ? super.listPendingRuns(limit, namespace)
+      : this.lister.listPendingRuns(limit, namespace);
   }
 
   override async tryLockRun(runId: string, owner: string, leaseUntilMs: number, nowMs: number): Promise<boolean> {
-    if (this.guards.terminal) return super.tryLockRun(runId, owner, leaseUntilMs, nowMs);
+    if (this.inForce.terminal) return super.tryLockRun(runId, owner, leaseUntilMs, nowMs);
     const free = { $or: [{ lockedUntil: null }, { lockedUntil: { $lte: nowMs } }] };
     const lease = { lockedBy: owner, lockedUntil: leaseUntilMs };
     return (await this.host.em.fork().nativeUpdate(WorkflowRunEntity, { id: runId, ...free }, lease)) === 1;
   }
 
   override async releaseRunLock(runId: string): Promise<void> {
-    if (this.guards.quiescent) return super.releaseRunLock(runId);
+    if (this.inForce.quiescent) return super.releaseRunLock(runId);
     await this.host.em.fork().nativeUpdate(WorkflowRunEntity, { id: runId }, { lockedBy: null, lockedUntil: null });
   }
 }

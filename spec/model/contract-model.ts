@@ -6,6 +6,11 @@ import { by, instantOf, jsonOf, keyOf, Missing, nowOf, type Range, tokenOf, WIDT
 const MANDATORY = ['createdAt', 'updatedAt', 'workflow', 'workflowVersion', 'status'];
 const ENDED = ['completed', 'cancelled', 'dead'];
 const ACTIVE = ['pending', 'running', 'cancelling'];
+const REACHED = ['completed', 'cancelled'];
+const GIVEN_UP = ['failed', 'dead'];
+
+/** How a store has listed a run for leasing: whether the run still is so. */
+type Listed = (run: Run) => boolean;
 
 /** What a store holds after a sequence of calls, by the contract alone. Rows are never changed, only replaced. */
 export class ContractModel {
@@ -16,8 +21,8 @@ export class ContractModel {
     private waiters: ReadonlyMap<string, Kept> = new Map(),
     private signals: readonly Kept[] = [],
     private events: ReadonlyMap<string, Kept> = new Map(),
-    /** Runs that some store has listed for picking up or recovery. */
-    private listed: ReadonlySet<string> = new Set(),
+    /** How some store has listed runs in order to lease them. */
+    private listed: ReadonlyMap<string, readonly Listed[]> = new Map(),
     /** Who has won the lease of a run through some store. */
     private winners: ReadonlyMap<string, ReadonlySet<string>> = new Map(),
   ) {}
@@ -34,6 +39,7 @@ export class ContractModel {
       this.signals,
       this.events,
       this.listed,
+      this.winners,
     );
   }
 
@@ -58,7 +64,9 @@ export class ContractModel {
     const changed = kept(RUN, patch, this.range, names);
     const run = this.mine(scope, id);
     if (!run) throw new Missing();
-    this.runs = new Map(this.runs).set(id, { ...run, ...changed } as Run);
+    if (this.undoes(run, patch)) return;
+    const freed = isReopening(patch) ? { lockedBy: undefined, lockedUntil: undefined } : {};
+    this.runs = new Map(this.runs).set(id, { ...run, ...freed, ...changed } as Run);
   }
 
   getRun(scope: string | undefined, id: string): string | null {
@@ -103,7 +111,7 @@ export class ContractModel {
 
   saveCheckpoint(scope: string | undefined, checkpoint: StepCheckpoint): void {
     const row = kept(CHECKPOINT, checkpoint, this.range);
-    if (!this.foreign(scope, row.runId as string)) this.putCheckpoint(row);
+    if (!this.foreign(scope, row.runId as string) && !this.isDone(row)) this.putCheckpoint(row);
   }
 
   getCheckpoint(scope: string | undefined, runId: string, seq: number): string | null {
@@ -132,21 +140,22 @@ export class ContractModel {
 
   listIncompleteRuns(scope: string | undefined, namespace?: string): string[] {
     const runs = this.all(scope, namespace).filter(({ status }) => ['running', 'cancelling'].includes(status));
-    this.list(runs);
+    this.list(runs, isActive);
     return runs.sort(OLDEST_FIRST).map(shown);
   }
 
   listPendingRuns(scope: string | undefined, limit: number, namespace?: string): string[] {
     const runs = this.all(scope, namespace).filter(({ status }) => status === 'pending');
-    this.list(runs);
+    this.list(runs, isActive);
     return runs.sort(OLDEST_FIRST).slice(0, limit).map(shown);
   }
 
   listDueTimers(scope: string | undefined, nowMs: number, namespace?: string): string[] {
     const now = nowOf(nowMs, this.range);
-    const due = this.all(scope, namespace).filter(
-      ({ status, wakeAt }) => status === 'suspended' && wakeAt !== undefined && (wakeAt as number) <= now,
-    );
+    const isDue: Listed = ({ status, wakeAt }) =>
+      status === 'suspended' && (wakeAt === undefined || (wakeAt as number) <= now);
+    const due = this.all(scope, namespace).filter((run) => run.wakeAt !== undefined && isDue(run));
+    this.list(due, isDue);
     const longestDue = by<Run>(
       ({ wakeAt }) => wakeAt as number,
       ({ id }) => id,
@@ -161,7 +170,7 @@ export class ContractModel {
     const now = nowOf(nowMs, this.range);
     const run = this.mine(scope, id);
     if (!run || ENDED.includes(run.status)) return false;
-    if (this.remembers && this.listed.has(id) && !ACTIVE.includes(run.status)) return false;
+    if (this.remembers && this.listed.get(id)?.some((stillListed) => !stillListed(run))) return false;
     if (run.lockedUntil !== undefined && (run.lockedUntil as number) > now) return false;
     this.runs = new Map(this.runs).set(id, { ...run, lockedBy, lockedUntil });
     this.winners = new Map(this.winners).set(id, new Set([...(this.winners.get(id) ?? []), lockedBy]));
@@ -182,7 +191,9 @@ export class ContractModel {
   releaseRunLock(scope: string | undefined, id: string): void {
     const run = this.mine(scope, keyOf(id));
     if (!run) return;
-    const isAnothers = this.remembers && [...(this.winners.get(id) ?? [])].some((owner) => owner !== run.lockedBy);
+    const isAnothers =
+      this.remembers &&
+      [...this.winners.values()].some((owners) => [...owners].some((owner) => owner !== run.lockedBy));
     if (!isAnothers) this.runs = new Map(this.runs).set(id, { ...run, lockedBy: undefined, lockedUntil: undefined });
   }
 
@@ -192,12 +203,13 @@ export class ContractModel {
     if (parallelGroup !== undefined) keyOf(parallelGroup, WIDTH.short);
     const owner = this.waiters.get(token);
     if (this.foreign(scope, runId) || (owner && this.foreign(scope, owner.runId as string))) return;
+    if (this.isLeftOver({ runId, seq })) return;
     this.waiters = new Map(this.waiters).set(token, { token, runId, seq, parallelGroup });
   }
 
   takeSignalWaiter(scope: string | undefined, token: string): string | null {
     const waiter = this.waiters.get(keyOf(token));
-    if (!waiter || !this.owns(scope, waiter)) return null;
+    if (!waiter || !this.owns(scope, waiter) || this.isLeftOver(waiter)) return null;
     this.waiters = without(this.waiters, (other) => other === waiter);
     return shown(waiter);
   }
@@ -205,7 +217,7 @@ export class ContractModel {
   listSignalWaiters(scope: string | undefined, prefix: string): string[] {
     keyOf(prefix);
     const found = [...this.waiters.values()].filter(
-      (waiter) => (waiter.token as string).startsWith(prefix) && this.owns(scope, waiter),
+      (waiter) => (waiter.token as string).startsWith(prefix) && this.owns(scope, waiter) && !this.isLeftOver(waiter),
     );
     const order = by<Kept>(
       ({ runId }) => runId as string,
@@ -269,7 +281,7 @@ export class ContractModel {
         this.checkpoints = before;
         break;
       }
-      if (!this.foreign(scope, row.runId as string)) this.putCheckpoint(row);
+      if (!this.foreign(scope, row.runId as string) && !this.isDone(row)) this.putCheckpoint(row);
       own.add(positionOf(row));
     }
     return 'committed';
@@ -278,6 +290,9 @@ export class ContractModel {
   listRuns(scope: string | undefined, query: RunQuery): string[] {
     const found = this.matching(scope, query).sort((a, b) => -OLDEST_FIRST(a, b));
     const from = query.offset ?? 0;
+    if (query.statuses?.length === 1 && query.statuses[0] === 'blocked') {
+      this.list(found, ({ status }) => status === 'blocked');
+    }
     return found.slice(from, query.limit === undefined ? undefined : from + query.limit).map(shown);
   }
 
@@ -288,8 +303,32 @@ export class ContractModel {
     return [...new Set(cells)].map((cell) => `${cell} ${cells.filter((other) => other === cell).length}`).sort();
   }
 
-  private list(runs: readonly Run[]): void {
-    this.listed = new Set([...this.listed, ...runs.map(({ id }) => id)]);
+  private list(runs: readonly Run[], as: Listed): void {
+    this.listed = new Map([
+      ...this.listed,
+      ...runs.map(({ id }) => [id, [...(this.listed.get(id) ?? []), as]] as const),
+    ]);
+  }
+
+  /** Whether a patch would set back what the run has reached. A store knows whose lease it has won, if it remembers. */
+  private undoes(run: Run, patch: Partial<WorkflowRun>): boolean {
+    const { status } = patch;
+    if (status === undefined || REACHED.includes(status) || isReopening(patch)) return false;
+    if (ENDED.includes(run.status)) return true;
+    if (GIVEN_UP.includes(status) || run.status !== 'failed') return false;
+    return !(this.remembers && run.lockedBy !== undefined && this.winners.get(run.id)?.has(run.lockedBy as string));
+  }
+
+  /** Whether a waiter's step is completed. */
+  private isLeftOver(waiter: Kept): boolean {
+    return this.checkpoints.get(positionOf(waiter))?.status === 'completed';
+  }
+
+  /** Whether a checkpoint would set back a step that is done, of a run that has not been given up. */
+  private isDone(row: Kept): boolean {
+    const there = this.checkpoints.get(positionOf(row));
+    if (there?.status !== 'completed' || row.status === 'completed') return false;
+    return !GIVEN_UP.includes(this.runs.get(row.runId as string)?.status ?? '');
   }
 
   private putCheckpoint(row: Kept): void {
@@ -329,6 +368,14 @@ export class ContractModel {
       .map((row) => ({ seq: row.seq as number, name: row.name as string, text: shown(row) }))
       .sort((a, b) => a.seq - b.seq);
   }
+}
+
+function isActive({ status }: Run): boolean {
+  return ACTIVE.includes(status);
+}
+
+function isReopening(patch: Partial<WorkflowRun>): boolean {
+  return patch.status === 'pending' && 'error' in patch && patch.error === undefined;
 }
 
 function positionOf({ runId, seq }: Kept): string {
