@@ -44,8 +44,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     defect: 'saving a checkpoint again keeps its old wake_at',
     file: 'lib/checkpoints.ts',
-    find: 'columns.filter((column) => !keys.includes(column)),',
-    put: "columns.filter((column) => !keys.includes(column) && column !== checkpoints.column('wakeAt')),",
+    find: 'others.filter((column) => column !== status &&',
+    put: "others.filter((column) => ![status, checkpoints.column('wakeAt')].includes(column) &&",
     spec: 'spec/contract.sqlite',
     on: SQLITE,
   },
@@ -484,8 +484,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     defect: 'a requeued run keeps the lease of a crashed process',
     file: 'lib/runs.ts',
-    find: 'isReopening(patch) ? { lockedBy: undefined, lockedUntil: undefined, ...patch } : patch;',
-    put: 'isReopening(patch) ? { ...patch } : patch;',
+    find: 'isReopening(patch) ? { lockedBy: undefined, lockedUntil: undefined, ...named } : named;',
+    put: 'isReopening(patch) ? { ...named } : named;',
     spec: 'spec/contract.sqlite',
     on: SQLITE,
   },
