@@ -142,8 +142,8 @@ function creatingTwice(subject: Subject): void {
 async function occupy({ store }: Subject, runId: string): Promise<void> {
   await store.saveCheckpoint(aCheckpoint({ runId, seq: 0 }));
   await store.saveCheckpoint(aCheckpoint({ runId, seq: -1 }));
-  await store.putSignalWaiter({ token: `${runId}:one`, runId, seq: 0 });
-  await store.putSignalWaiter({ token: `${runId}:two`, runId, seq: 1 });
+  await store.putSignalWaiter({ token: `${runId}:one`, runId, seq: 1 });
+  await store.putSignalWaiter({ token: `${runId}:two`, runId, seq: 2 });
 }
 
 async function traces({ store }: Subject, runId: string) {

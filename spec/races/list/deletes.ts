@@ -28,7 +28,7 @@ export const deletesAgainstWriters: Race<{ readonly runId: string }, Deed> = {
     const runId = freshId();
     await store.createRun(aRun({ id: runId, searchAttributes: { early: 1 } }));
     for (const seq of EARLY_STEPS) {
-      await store.saveCheckpoint(aCheckpoint({ runId, seq }));
+      await store.saveCheckpoint(aCheckpoint({ runId, seq, status: 'running' }));
       await store.putSignalWaiter({ token: `${runId}:${seq}`, runId, seq });
     }
     return { runId };

@@ -34,7 +34,7 @@ export const pruneAgainstWriters: Race<Pruned, Deed> = {
     const runIds = Array.from({ length: RUNS }, () => freshId());
     for (const id of runIds) {
       await store.createRun(aRun({ id, status: 'failed', updatedAt: ENDED_AT, searchAttributes: { early: 1 } }));
-      await store.saveCheckpoint(aCheckpoint({ runId: id, seq: EARLY_STEP }));
+      await store.saveCheckpoint(aCheckpoint({ runId: id, seq: EARLY_STEP, status: 'running' }));
       await store.putSignalWaiter({ token: id, runId: id, seq: EARLY_STEP });
     }
     return { runIds };
