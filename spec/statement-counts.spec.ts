@@ -11,7 +11,7 @@ const [steady, doomed, free, released] = [{ ...run, id: freshId() }, { ...run, i
 const ended = aRun({ status: 'completed', updatedAt: new Date(1000) });
 const surplus = aRun({ status: 'failed', updatedAt: new Date(1000) });
 const checkpoint = aCheckpoint({ runId: run.id, seq: 0 });
-const waiter = { token: 'taken', runId: run.id, seq: 0 };
+const waiter = { token: 'taken', runId: run.id, seq: 1 };
 const event = { name: 'paid', payload: 1, id: 'event', publishedAt: 1 };
 const policy = { statuses: ['completed' as const], maxAge: 1 };
 
