@@ -316,14 +316,6 @@ export const MUTATIONS: readonly Mutation[] = [
     on: POSTGRESQL,
   },
   {
-    defect: 'whoever wakes a run is taken for the listing it was in, and refused',
-    file: 'lib/listed-runs.ts',
-    find: 'if (run && !ACTIVE_STATUSES.includes(run.status)) this.take(run.id);',
-    put: 'void run;',
-    spec: 'spec/contract.sqlite',
-    on: SQLITE,
-  },
-  {
     defect: 'under a wrapper that encrypts, a superseded step goes on with what was rolled back',
     file: 'lib/step-handle.ts',
     find: 'if (isDeepStrictEqual(asStored(own.output), stored.output)) throw',
