@@ -1,19 +1,21 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { TableNotFoundException } from '@mikro-orm/core';
-import { DurableDatabaseError, DurableSchemaError, DurableStoreError } from './errors';
-import { causes, classify, type Failure } from './failures';
+import { InvalidFieldNameException, TableNotFoundException } from '@mikro-orm/core';
+import { DurableClosedError, DurableDatabaseError, DurableSchemaError, DurableStoreError } from './errors';
+import type { Failure } from './failure-codes';
+import { causes, classify, isClosed } from './failures';
 
 /** How often and how long a call is tried before its error is thrown. */
 export interface RetryOptions {
   /** Tries in all; default: as many as `forMs` allows. */
   attempts?: number;
-  /** No further try begins after this many milliseconds; default 30,000. */
+  /** No further try begins after this many milliseconds; default 180,000: a managed fail-over takes up to two minutes. */
   forMs?: number;
 }
 
 /** What repeating a call after a lost connection would do. */
 export type Repeat = 'repeatable' | 'once';
 
+const DEFAULT_FOR_MS = 180_000;
 const FIRST_DELAY_MS = 8;
 const LONGEST_DELAY_MS = 1000;
 
@@ -29,33 +31,41 @@ export class StatementError extends DurableStoreError {
 /**
  * Do `work`, and again when the database undid it.
  *
- * @throws DurableDatabaseError, or DurableSchemaError where a table is missing; other errors of ours as they are
+ * @throws DurableDatabaseError, DurableSchemaError where a table or column is missing, DurableClosedError where the host has
+ * closed the ORM; other errors of ours as they are
  */
-export async function attempted<T>(
-  label: string,
-  { attempts = Number.POSITIVE_INFINITY, forMs = 30_000 }: RetryOptions,
-  repeat: Repeat,
+export function attempted<T>(label: string, retry: RetryOptions, repeat: Repeat, work: () => Promise<T>): Promise<T> {
+  return repeated(retry, work, (error, attempt) => {
+    if (error instanceof DurableStoreError && !(error instanceof StatementError)) return { error };
+    const cause = error instanceof StatementError ? error.cause : (error as Error);
+    const failure = classify(cause);
+    const again = failure !== 'final' && (failure !== 'in-doubt' || repeat === 'repeatable');
+    return { again, error: translated(cause, label, attempt, failure) };
+  });
+}
+
+/** What becomes of a failed try: another, as far as the bounds allow, or this error. */
+export interface Verdict {
+  readonly again?: boolean;
+  readonly error: unknown;
+}
+
+/** Do `work` until it succeeds, is not to be done again, or the bounds of the options are reached. */
+export async function repeated<T>(
+  { attempts = Number.POSITIVE_INFINITY, forMs = DEFAULT_FOR_MS }: RetryOptions,
   work: () => Promise<T>,
+  judge: (error: unknown, attempt: number) => Verdict,
 ): Promise<T> {
   const until = performance.now() + forMs;
   for (let attempt = 1; ; attempt += 1) {
     try {
       return await work();
-    } catch (error) {
-      if (error instanceof DurableStoreError && !(error instanceof StatementError)) throw error;
-      const cause = error instanceof StatementError ? error.cause : (error as Error);
-      const failure = classify(cause);
-      const again = mayRepeat(failure, repeat) && attempt < attempts && performance.now() < until;
-      if (!again) throw translated(cause, label, attempt, failure);
+    } catch (thrown) {
+      const { again, error } = judge(thrown, attempt);
+      if (!again || attempt >= attempts || performance.now() >= until) throw error;
       await delay(backoffMs(attempt));
     }
   }
-}
-
-function mayRepeat(failure: Failure, repeat: Repeat): boolean {
-  return (
-    failure === 'rolled-back' || failure === 'not-sent' || (failure === 'connection-lost' && repeat === 'repeatable')
-  );
 }
 
 /** Full jitter: competitors that failed together must not meet again. */
@@ -63,15 +73,23 @@ function backoffMs(attempt: number): number {
   return Math.random() * Math.min(FIRST_DELAY_MS * 2 ** attempt, LONGEST_DELAY_MS);
 }
 
-function translated(cause: Error, label: string, attempts: number, failure: Failure): DurableStoreError {
-  if (causes(cause).some((link) => link instanceof TableNotFoundException)) {
-    return new DurableSchemaError(
-      'DURABLE_SCHEMA_MISSING',
-      `${label}: a durable table is missing; call store.ensureSchema() on boot, or ` +
-        'ensureMikroOrmDurableSchema(this.getEntityManager()) in a migration',
-      [],
-      cause,
-    );
-  }
-  return new DurableDatabaseError(label, attempts, failure !== 'final', failure === 'connection-lost', cause);
+/** The error of ours that says what the database refused or lost. */
+export function translated(cause: Error, label: string, attempts: number, failure: Failure): DurableStoreError {
+  if (isClosed(cause)) return new DurableClosedError(label, cause);
+  const lacking = causes(cause).find(
+    (link) => link instanceof TableNotFoundException || link instanceof InvalidFieldNameException,
+  );
+  if (lacking) return schemaMissing(label, lacking, cause);
+  return new DurableDatabaseError(label, attempts, failure !== 'final', failure === 'in-doubt', cause);
+}
+
+function schemaMissing(label: string, lacking: Error, cause: Error): DurableSchemaError {
+  const what = lacking instanceof TableNotFoundException ? 'table' : 'column';
+  return new DurableSchemaError(
+    'DURABLE_SCHEMA_MISSING',
+    `${label}: a durable ${what} is missing; call store.ensureSchema() on boot, or ` +
+      'ensureMikroOrmDurableSchema(this.getEntityManager()) in a migration',
+    [lacking.message],
+    cause,
+  );
 }

@@ -17,6 +17,7 @@ export type DurableErrorCode =
   | 'DURABLE_WOULD_DEADLOCK'
   | 'DURABLE_TRANSACTION_REQUIRED'
   | 'DURABLE_STEP_SUPERSEDED'
+  | 'DURABLE_ORM_CLOSED'
   | 'DURABLE_DATABASE_ERROR';
 
 /** Base class of every error of this library. Facts are fields; no message or cause carries payloads or SQL values. */
@@ -85,20 +86,39 @@ export class DurableRowError extends DurableStoreError {
 export class DurableSchemaError extends DurableStoreError {
   /** What is wrong, one entry per table or column. */
   readonly problems: readonly string[];
+  /** The statements that add what is missing, where they are known; what `ensureSchema` would run. */
+  readonly statements: readonly string[];
 
   constructor(
     code: 'DURABLE_SCHEMA_MISSING' | 'DURABLE_SCHEMA_INCOMPATIBLE',
     message: string,
     problems: readonly string[] = [],
     cause?: unknown,
+    statements: readonly string[] = [],
   ) {
     super(code, message, cause === undefined ? undefined : { cause });
     this.problems = problems;
+    this.statements = statements;
   }
 }
 
 /** A call that could only wait for itself, that needs a transaction it was not given, or whose step another execution completed. */
 export class DurableTransactionError extends DurableStoreError {}
+
+/** The host has closed the ORM. Nothing of the call was sent; the store works again when the ORM is connected again. */
+export class DurableClosedError extends DurableStoreError {
+  constructor(
+    /** The store method, e.g. `saveCheckpoint`. */
+    readonly operation: string,
+    cause: Error,
+  ) {
+    super(
+      'DURABLE_ORM_CLOSED',
+      `${operation}: the ORM is closed; close it after the engine has drained and the store has settled`,
+      { cause },
+    );
+  }
+}
 
 /**
  * The database refused or lost a statement, and retrying did not help or was not safe. `cause` keeps MikroORM's exception
@@ -110,9 +130,9 @@ export class DurableDatabaseError extends DurableStoreError {
     readonly operation: string,
     /** How often it was tried. */
     readonly attempts: number,
-    /** True for what passes by itself: deadlock, serialization failure, busy, no connection. */
+    /** True for what passes by itself: deadlock, serialization failure, time limit, busy, no place, no connection. */
     readonly transient: boolean,
-    /** True after a lost connection: whether the last try took effect is unknown. */
+    /** True after a lost connection, or a commit that went wrong: whether the last try took effect is unknown. */
     readonly outcomeUnknown: boolean,
     cause: Error,
   ) {

@@ -1,54 +1,82 @@
 import { types } from 'node:util';
 import { DeadlockException, LockWaitTimeoutException } from '@mikro-orm/core';
+import {
+  ACQUIRING,
+  FAILURE_OF_CODE,
+  FAILURE_OF_WORDS,
+  type Failure,
+  NO_ROWS_FAULT,
+  WRONG_SERVER,
+} from './failure-codes';
 
-/**
- * What a failed statement means for trying again: `rolled-back` and `not-sent` changed nothing, after `connection-lost`
- * nobody knows, and `final` fails the same way next time.
- */
-export type Failure = 'rolled-back' | 'not-sent' | 'connection-lost' | 'final';
+/** When several reasons meet along the causes, the one that says most about what happened. */
+const TELLING_MOST: readonly Failure[] = ['rolled-back', 'not-sent', 'in-doubt'];
 
-/** SQLSTATEs, MySQL names and numbers, SQLite names: the database undid the statement or the transaction. */
-const ROLLED_BACK = new Set<unknown>([
-  ...['40001', '40P01', '55P03'],
-  ...['ER_LOCK_DEADLOCK', 'ER_LOCK_WAIT_TIMEOUT', 'ER_CHECKREAD', 'ER_TABLE_DEF_CHANGED', 1213, 1205, 1020, 1412],
-  ...['SQLITE_BUSY', 'SQLITE_BUSY_SNAPSHOT', 'SQLITE_BUSY_RECOVERY', 'SQLITE_LOCKED', 'SQLITE_LOCKED_SHAREDCACHE'],
-]);
+/** Calls of the system that happen before there is a connection. */
+const BEFORE_CONNECTED = new Set(['connect', 'getaddrinfo']);
 
-const NOT_SENT = new Set<unknown>([
-  ...['ECONNREFUSED', '57P03', 'ER_CON_COUNT_ERROR', 1040, 'ER_CONNECTION_TIMEOUT', 45012],
-]);
+const WORDS_FROM_END = 200;
 
-const CONNECTION_LOST = new Set<unknown>([
-  ...['ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ECONNABORTED', '57P01', '57P02', '08000', '08003', '08006'],
-  ...['PROTOCOL_CONNECTION_LOST', 'PROTOCOL_ENQUEUE_AFTER_FATAL_ERROR', 'ER_SERVER_SHUTDOWN', 'ER_CONNECTION_KILLED'],
-  ...['ER_SOCKET_UNEXPECTED_CLOSE', 'ER_CMD_CONNECTION_CLOSED', 'ER_CONNECTION_ALREADY_CLOSED', 1053, 1927, 1152],
-]);
+interface Facts {
+  code?: unknown;
+  errno?: unknown;
+  sqlState?: unknown;
+  sqlMessage?: unknown;
+  syscall?: unknown;
+  phase?: unknown;
+}
 
-/**
- * No connection became free in time, or it was found dead before the whole statement was handed over: a server acts on
- * no part of one.
- */
-const NOT_SENT_MESSAGES =
-  /Timeout acquiring a connection|failed to create socket|timeout exceeded when trying to connect|\bwrite (?:EPIPE|ECONNRESET)\b/i;
-
-/**
- * `pg` reports a dead connection without a code, and `mysql2` some of them; knex ends a transaction whose connection has died
- * and then says no more than that.
- */
-const LOST_MESSAGES =
-  /Connection terminated|Transaction query already complete|Client has encountered a connection error|connection is in closed state|Connection lost|socket has unexpectedly been closed|Client was closed/i;
-
-/** Classify an error of a statement by MikroORM's class, then by codes and messages along its chain of causes. */
+/** Classify an error of a statement by MikroORM's class, the driver's words and codes, along its chain of causes. */
 export function classify(error: unknown): Failure {
-  const chain = causes(error);
-  if (chain.some((link) => link instanceof DeadlockException || link instanceof LockWaitTimeoutException)) {
-    return 'rolled-back';
-  }
-  if (chain.some((link) => has(ROLLED_BACK, link))) return 'rolled-back';
-  if (chain.some((link) => has(NOT_SENT, link) || NOT_SENT_MESSAGES.test(messageTail(link)))) return 'not-sent';
-  if (chain.some((link) => has(CONNECTION_LOST, link) || LOST_MESSAGES.test(messageTail(link))))
-    return 'connection-lost';
-  return 'final';
+  const found = new Set(causes(error).map(ofLink));
+  return TELLING_MOST.find((failure) => found.has(failure)) ?? 'final';
+}
+
+function ofLink(link: Error): Failure {
+  if (link instanceof DeadlockException || link instanceof LockWaitTimeoutException) return 'rolled-back';
+  const { code, errno, syscall, phase } = link as Facts;
+  if (BEFORE_CONNECTED.has(String(syscall))) return 'not-sent';
+  const words = wordsOf(link);
+  const failure =
+    FAILURE_OF_WORDS.find(([pattern]) => pattern.test(words))?.[1] ??
+    FAILURE_OF_CODE.get(code) ??
+    FAILURE_OF_CODE.get(errno) ??
+    'final';
+  // Nothing was said on a connection that was not there yet.
+  return failure === 'in-doubt' && phase === ACQUIRING ? 'not-sent' : failure;
+}
+
+/** Whether another row in the same statement could have fared better. */
+export function isOneRowsFault(error: unknown): boolean {
+  if (classify(error) !== 'final') return false;
+  return !causes(error).some((link) => {
+    const { code, sqlState, phase } = link as Facts;
+    return phase === ACQUIRING || [code, sqlState].some((state) => isSqlState(state) && NO_ROWS_FAULT.test(state));
+  });
+}
+
+function isSqlState(value: unknown): value is string {
+  return typeof value === 'string' && /^[0-9A-Z]{5}$/.test(value);
+}
+
+/** Whether the host has closed the ORM: knex has no pool any more, or the pool that closes let go of who waited. */
+export function isClosed(error: unknown): boolean {
+  return causes(error).some(
+    (link) =>
+      link.message === 'Unable to acquire a connection' ||
+      (link.message === 'aborted' && (link as Facts).phase === ACQUIRING),
+  );
+}
+
+/**
+ * Whether another server may have taken the place of the one that refused: a connection to the old one stays what it is,
+ * a new one leads to whoever is primary now.
+ */
+export function isOfWrongServer(error: unknown): boolean {
+  return causes(error).some((link) => {
+    const { code, errno } = link as Facts;
+    return WRONG_SERVER.codes.has(code) || WRONG_SERVER.codes.has(errno) || WRONG_SERVER.words.test(wordsOf(link));
+  });
 }
 
 /** Whether the failure is a taken unique key. */
@@ -60,17 +88,16 @@ export function isDuplicateKey(error: unknown): boolean {
     'SQLITE_CONSTRAINT_PRIMARYKEY',
     'SQLITE_CONSTRAINT_UNIQUE',
   ]);
-  return causes(error).some((link) => has(codes, link));
+  return causes(error).some((link) => codes.has((link as Facts).code) || codes.has((link as Facts).errno));
 }
 
-function has(codes: ReadonlySet<unknown>, link: Error): boolean {
-  const { code, errno } = link as Error & { code?: unknown; errno?: unknown };
-  return codes.has(code) || codes.has(errno);
-}
-
-/** MikroORM 6 puts the SQL, and with it payloads, before the driver's message: only the end is the driver's. */
-function messageTail(link: Error): string {
-  return link.message.slice(-200);
+/**
+ * The driver's own words. MikroORM 6 puts the SQL, and with it payloads, before them, and the `mariadb` driver behind them;
+ * of a message only the end is the driver's.
+ */
+function wordsOf(link: Error): string {
+  const { sqlMessage } = link as Facts;
+  return typeof sqlMessage === 'string' ? sqlMessage : link.message.slice(-WORDS_FROM_END);
 }
 
 /** Whether a value is an error, of this realm or another: test runners run code in a realm of their own. */

@@ -19,6 +19,7 @@ export {
 } from '../schemas';
 export type { RetryOptions } from './attempts';
 export {
+  DurableClosedError,
   DurableConfigurationError,
   DurableDatabaseError,
   type DurableErrorCode,

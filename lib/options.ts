@@ -5,7 +5,7 @@ import type { PayloadCodec } from './types';
 
 /** Settings of a `MikroOrmStateStore`; all have defaults. An option of another name, or of another kind, is a `TypeError`. */
 export interface MikroOrmStateStoreOptions {
-  /** How long transient failures (deadlock, serialization failure, busy, lost connection) are retried. */
+  /** How long transient failures (deadlock, serialization failure, busy, no connection) are tried again; 3 minutes. */
   retry?: RetryOptions;
   /**
    * Whether pruning also drops the buffered completions (`child:<runId>`) of the pruned runs, which nobody else ever

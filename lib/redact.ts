@@ -2,7 +2,10 @@ import type { Platform } from '@mikro-orm/core';
 import { isError } from './failures';
 
 /** Facts of a driver error that say what went wrong without quoting data. */
-const KEPT = ['code', 'errno', 'sqlState', 'sqlstate', 'severity', 'constraint', 'table', 'column', 'routine'] as const;
+const KEPT = [
+  ...(['code', 'errno', 'sqlState', 'sqlstate', 'severity', 'constraint', 'table', 'column', 'routine'] as const),
+  ...(['syscall', 'phase'] as const),
+];
 
 const SHORTEST_TELLING = 6;
 

@@ -2,8 +2,9 @@ import { setImmediate as macrotask } from 'node:timers/promises';
 import type { EntityManager, MikroORM } from '@mikro-orm/core';
 import { attempted, type Repeat, type RetryOptions, StatementError } from './attempts';
 import { type Dialect, dialectOf, type ServerFacts, withServer } from './dialect';
-import { DurableTransactionError } from './errors';
+import { DurableSchemaError, DurableTransactionError } from './errors';
 import { InFlight, quiet } from './in-flight';
+import { attendClient } from './knex-client';
 import { redact } from './redact';
 import { TransactionSlots } from './transaction-slots';
 
@@ -54,13 +55,15 @@ export class Session {
     private readonly retry: RetryOptions = {},
     /** Bound to the transaction that `em` is in, instead of opening its own. */
     private readonly joined = false,
+    /** The statements that would add what the schema lacks; asked when a statement has met a gap. */
+    private readonly remedy?: () => Promise<readonly string[]>,
   ) {
     this.base = dialectOf(em.getPlatform());
   }
 
   /** A session whose statements run in the transaction `em` is in. Nothing is retried: the transaction is the caller's. */
   within(em: EntityManager): Session {
-    const session = new Session(em, { attempts: 1 }, true);
+    const session = new Session(em, { attempts: 1 }, true, this.remedy);
     session.asked = this.asked;
     return session;
   }
@@ -206,8 +209,24 @@ export class Session {
     return this.underWay.track(() => this.attempt(label, repeat, work));
   }
 
-  private attempt<T>(label: string, repeat: Repeat, work: (dialect: Dialect) => Promise<T>): Promise<T> {
-    return attempted(label, this.retry, repeat, async () => work(await this.server()));
+  private async attempt<T>(label: string, repeat: Repeat, work: (dialect: Dialect) => Promise<T>): Promise<T> {
+    try {
+      return await attempted(label, this.retry, repeat, async () => {
+        await attendClient(this.em);
+        return work(await this.server());
+      });
+    } catch (error) {
+      throw error instanceof DurableSchemaError ? await this.remedied(error) : error;
+    }
+  }
+
+  /** The error with the statements that mend it, where they can be had. */
+  private async remedied(error: DurableSchemaError): Promise<DurableSchemaError> {
+    if (error.code !== 'DURABLE_SCHEMA_MISSING' || !this.remedy || error.statements.length > 0) return error;
+    const statements = await this.remedy().catch(() => []);
+    if (statements.length === 0) return error;
+    const message = `${error.message}; or run: ${statements.join('; ')}`;
+    return new DurableSchemaError(error.code, message, error.problems, error.cause, statements);
   }
 
   private statements(label: string, em: SqlEntityManager, dialect: Dialect): Sql {

@@ -1,5 +1,6 @@
 import type { Repeat } from './attempts';
 import { DurableDatabaseError } from './errors';
+import { isOneRowsFault } from './failures';
 import { type GroupBounds, GroupCommit, type Grouping } from './group-commit';
 import type { Session, Sql } from './session';
 
@@ -71,7 +72,7 @@ export class Sharing {
   /** Calls that gather while others of their kind are under way. */
   grouped<Item, Result>(shared: Shared<Item, Result>): GroupCommit<Item, Result> {
     const admit = () => this.session.assertNotBlocked();
-    return new GroupCommit<Item, Result>({ divisible: isOneRowsFault, ...shared, admit }, this.bounds);
+    return new GroupCommit<Item, Result>({ divisible: mayBeOneRow, ...shared, admit }, this.bounds);
   }
 }
 
@@ -84,7 +85,7 @@ function boundsOf(options: GroupCommitOptions): typeof DEFAULTS {
   };
 }
 
-/** What a transient failure or a lost connection did to a group it would do to each half. */
-function isOneRowsFault(error: unknown): boolean {
-  return error instanceof DurableDatabaseError && !error.transient;
+/** What a transient failure, a lost connection or a missing right did to a group it would do to each half. */
+function mayBeOneRow(error: unknown): boolean {
+  return error instanceof DurableDatabaseError && isOneRowsFault(error.cause);
 }

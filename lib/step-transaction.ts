@@ -1,9 +1,9 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { DriverException, type EntityManager } from '@mikro-orm/core';
-import type { RetryOptions } from './attempts';
+import { type RetryOptions, repeated, translated } from './attempts';
 import { dialectOf } from './dialect';
-import { DurableDatabaseError } from './errors';
-import { classify } from './failures';
+import type { Failure } from './failure-codes';
+import { classify, isClosed } from './failures';
+import { attendClient } from './knex-client';
 import { redact } from './redact';
 import type { Tables } from './tables';
 
@@ -13,41 +13,37 @@ const LOGGED = { label: 'transaction' };
  * Run `work` once in a transaction of its own, or, where `joins` says so, in a savepoint of the one `em` is in. Only the
  * start is tried again: as long as `work` has not begun, nothing of the caller's has happened.
  *
- * @throws DurableDatabaseError when the transaction could not be started; what `work` or its commit throws comes as it is
+ * @throws DurableDatabaseError, or DurableClosedError, when the transaction could not be started; what `work` or its commit throws comes as it is
  */
 export async function inTransaction<T>(
   em: EntityManager,
   tables: Tables,
   joins: boolean,
-  { attempts = Number.POSITIVE_INFINITY, forMs = 30_000 }: RetryOptions,
+  retry: RetryOptions,
   work: (em: EntityManager) => Promise<T>,
 ): Promise<T> {
   const dialect = dialectOf(em.getPlatform());
-  const until = performance.now() + forMs;
-  for (let start = 1; ; start += 1) {
-    let begun = false;
-    try {
-      const fork = em.fork(
-        joins ? { keepTransactionContext: true } : { disableContextResolution: true, disableTransactions: false },
-      );
-      // In the isolation the host has chosen: the work is the host's.
-      return await fork.transactional(
-        async (inner) => {
-          if (dialect.writesFirst) await takeWriteLock(inner, tables);
-          begun = true;
-          return work(inner);
-        },
-        { loggerContext: LOGGED },
-      );
-    } catch (error) {
-      if (begun) throw error;
-      const failure = classify(error);
-      if (failure === 'final' || start >= attempts || performance.now() > until) {
-        throw notStarted(error, em, tables, start, failure !== 'final');
-      }
-      await delay(Math.random() * 20 * start);
-    }
-  }
+  let begun = false;
+  const once = async () => {
+    await attendClient(em);
+    const fork = em.fork(
+      joins ? { keepTransactionContext: true } : { disableContextResolution: true, disableTransactions: false },
+    );
+    // In the isolation the host has chosen: the work is the host's.
+    return fork.transactional(
+      async (inner) => {
+        if (dialect.writesFirst) await takeWriteLock(inner, tables);
+        begun = true;
+        return work(inner);
+      },
+      { loggerContext: LOGGED },
+    );
+  };
+  return repeated(retry, once, (error, starts) => {
+    if (begun) return { error };
+    const failure = classify(error);
+    return { again: failure !== 'final', error: notStarted(error, em, tables, starts, failure) };
+  });
 }
 
 /** SQLite: a transaction that reads before it writes fails as busy when another writer came in between. */
@@ -63,8 +59,9 @@ function lockText(table: string): string {
 }
 
 /** A database's refusal as an error of ours; what a hook of the host threw stays the host's. */
-function notStarted(error: unknown, em: EntityManager, tables: Tables, starts: number, transient: boolean): unknown {
-  if (!transient && !(error instanceof DriverException)) return error;
+function notStarted(error: unknown, em: EntityManager, tables: Tables, starts: number, failure: Failure): unknown {
+  if (failure === 'final' && !(error instanceof DriverException) && !isClosed(error)) return error;
   const cause = redact(error, em.getPlatform(), lockText(tables.waiters.name), []);
-  return new DurableDatabaseError('transaction', starts, transient, false, cause);
+  // Nothing of the caller's has run, whatever became of the start.
+  return translated(cause, LOGGED.label, starts, failure === 'in-doubt' ? 'not-sent' : failure);
 }

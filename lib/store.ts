@@ -14,7 +14,7 @@ import { emOfOrm } from './orm-like';
 import { type Question, Questions } from './questions';
 import { boundsOf, Retention } from './retention';
 import { Runs } from './runs';
-import { ensureMikroOrmDurableSchema } from './schema';
+import { ensureMikroOrmDurableSchema, planMikroOrmDurableSchema } from './schema';
 import { Scope } from './scope';
 import { type OrmLike, Session } from './session';
 import { Sharing } from './sharing';
@@ -75,7 +75,8 @@ export class MikroOrmStateStore implements StateStore {
   ) {
     this.em = emOfOrm(orm);
     this.options = settingsOf(options);
-    this.session = view.session ?? new Session(this.em, this.options.retry);
+    const remedy = async () => (await planMikroOrmDurableSchema(orm)).statements;
+    this.session = view.session ?? new Session(this.em, this.options.retry, false, remedy);
     this.guards = view.guards ?? new LeaseGuards();
     this.namespace = view.namespace;
     this.joined = view.joined;

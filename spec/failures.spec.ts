@@ -5,7 +5,10 @@ import {
   LockWaitTimeoutException,
   UniqueConstraintViolationException,
 } from '@mikro-orm/core';
-import { causes, classify, isDuplicateKey } from '../lib/failures';
+import { MySqlPlatform } from '@mikro-orm/mysql';
+import { causes, classify, isDuplicateKey, isOneRowsFault } from '../lib/failures';
+import { redact } from '../lib/redact';
+import { CAPTURED } from './failures/captured';
 
 const coded = (facts: object, message = 'the server said so') => Object.assign(new Error(message), facts);
 
@@ -16,7 +19,7 @@ describe('failures of statements', () => {
       ['40001', '40P01', '55P03', 'ER_LOCK_DEADLOCK', 'ER_LOCK_WAIT_TIMEOUT', 'SQLITE_BUSY', 'SQLITE_LOCKED'],
     ],
     ['not-sent', ['ECONNREFUSED', '57P03', 'ER_CON_COUNT_ERROR', 'ER_CONNECTION_TIMEOUT']],
-    ['connection-lost', ['ECONNRESET', 'EPIPE', '57P01', '08006', 'PROTOCOL_CONNECTION_LOST', 'ER_CONNECTION_KILLED']],
+    ['in-doubt', ['ECONNRESET', 'EPIPE', '57P01', '08006', 'PROTOCOL_CONNECTION_LOST', 'ER_CONNECTION_KILLED']],
     ['final', ['23505', 'ER_DUP_ENTRY', 'SQLITE_CONSTRAINT', '42P01', 'ER_NO_SUCH_TABLE', undefined]],
   ];
 
@@ -28,7 +31,7 @@ describe('failures of statements', () => {
     expect(classify(coded({ errno: 1213 }))).toBe('rolled-back');
     expect(classify(coded({ errno: 1205 }))).toBe('rolled-back');
     expect(classify(coded({ errno: 1040 }))).toBe('not-sent');
-    expect(classify(coded({ errno: 1927 }))).toBe('connection-lost');
+    expect(classify(coded({ errno: 1927 }))).toBe('in-doubt');
     expect(classify(coded({ errno: 1062 }))).toBe('final');
   });
 
@@ -48,7 +51,7 @@ describe('failures of statements', () => {
     'Connection lost: The server closed the connection.',
     'Transaction query already complete, run with DEBUG=knex:tx for more info',
   ])('without a code are lost connections when the driver says %j', (message) => {
-    expect(classify(new Error(`insert into t values ('x') - ${message}`))).toBe('connection-lost');
+    expect(classify(new Error(`insert into t values ('x') - ${message}`))).toBe('in-doubt');
   });
 
   it('are not taken for lost connections by what a payload says', () => {
@@ -73,6 +76,34 @@ describe('failures of statements', () => {
 
   it.each([undefined, null, 'text', 42, {}])('are final when %p was thrown', (thrown) => {
     expect(classify(thrown)).toBe('final');
+  });
+});
+
+describe('errors that were captured', () => {
+  it.each(CAPTURED)('$what: $failure ($source)', ({ failure, message, facts }) => {
+    const error = new DriverException(coded(facts, message));
+    expect(classify(error)).toBe(failure);
+    const redacted = redact(error, new MySqlPlatform(), 'select 1', []);
+    expect(classify(redacted)).toBe(failure);
+    expect(isOneRowsFault(redacted)).toBe(false);
+  });
+});
+
+describe('failures on the way to a connection', () => {
+  it.each(['ECONNRESET', 'ETIMEDOUT', 'ENOENT', 'EACCES', 'EADDRNOTAVAIL'])('sent nothing: connect %s', (code) => {
+    expect(classify(coded({ code, syscall: 'connect' }))).toBe('not-sent');
+  });
+
+  it('are told from those on a connection, and from files that are missing', () => {
+    expect(classify(coded({ code: 'ECONNRESET', syscall: 'read' }))).toBe('in-doubt');
+    expect(classify(coded({ code: 'EHOSTUNREACH', syscall: 'read' }))).toBe('in-doubt');
+    expect(classify(coded({ code: 'ENOENT', syscall: 'open' }))).toBe('final');
+  });
+
+  it('sent nothing, whatever was lost, while a connection was being acquired', () => {
+    expect(classify(coded({ phase: 'acquire' }, 'Connection terminated unexpectedly'))).toBe('not-sent');
+    expect(classify(coded({ phase: 'acquire', code: '28P01' }))).toBe('final');
+    expect(isOneRowsFault(coded({ phase: 'acquire' }, 'a certificate has expired'))).toBe(false);
   });
 });
 

@@ -212,7 +212,7 @@ function timeouts(kind: DatabaseKind): [name: string, limit: Limit, facts: objec
   const limit = (setting: string, to: number) => ({ set: `set ${setting} = ${to}`, lift: `set ${setting} = default` });
   if (kind.family === 'mysql') return [['lock timeout', limit('innodb_lock_wait_timeout', 1), { transient: true }]];
   return [
-    ['statement timeout', limit('statement_timeout', 500), { transient: false, attempts: 1 }],
+    ['statement timeout', limit('statement_timeout', 500), { transient: true, attempts: 2 }],
     ['lock timeout', limit('lock_timeout', 150), { transient: true, attempts: 2 }],
   ];
 }

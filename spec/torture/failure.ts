@@ -1,5 +1,6 @@
 import { DurableDatabaseError } from '../../lib/errors';
-import { type Failure as Cause, classify } from '../../lib/failures';
+import type { Failure as Cause } from '../../lib/failure-codes';
+import { classify } from '../../lib/failures';
 
 /** An error in the facts the verdict needs; no payloads. */
 export interface Failure {
@@ -92,7 +93,7 @@ export function blame(failure: Failure): Blame {
   }
   if (failure.inTransaction && (failure.cause !== 'final' || OVER.test(failure.message))) return 'documented';
   // What the store throws, and what it hands on from a transaction, is dealt with above.
-  return failure.cause === 'connection-lost' && /^(?:SqlError|Error)$/.test(failure.name) ? 'driver' : 'not-understood';
+  return failure.cause === 'in-doubt' && /^(?:SqlError|Error)$/.test(failure.name) ? 'driver' : 'not-understood';
 }
 
 /** One line that is the same for failures of the same kind. */
