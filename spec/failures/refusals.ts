@@ -3,7 +3,7 @@ import type { Failure } from '../../lib/failure-codes';
 import { onConnect } from '../hostile/hosts';
 import { OpenTransaction, untilBlocked } from '../support/concurrency';
 import { type DatabaseKind, sql } from '../support/databases';
-import { newUser, PASSWORD, type Place, suffering } from './conditions';
+import { newUser, type Place, passwordOf, suffering } from './conditions';
 
 /** A statement that fails by itself, and how it may be told from others. */
 export interface Refusal {
@@ -38,13 +38,14 @@ const ANYWHERE: Refusal[] = [
     failure: 'final',
     isOneRowsFault: false,
     provoke: async (place) =>
-      run(await suffering(place, { user: await newUser(place, '', 'select'), password: PASSWORD }), INSERT),
+      run(await suffering(place, { user: await newUser(place, '', 'select'), password: passwordOf(place) }), INSERT),
   },
   {
     what: 'a user that does not exist',
     failure: 'final',
     isOneRowsFault: false,
-    provoke: async (place) => run(await suffering(place, { user: 'nobody_at_all', password: PASSWORD }), 'select 1'),
+    provoke: async (place) =>
+      run(await suffering(place, { user: 'nobody_at_all', password: passwordOf(place) }), 'select 1'),
   },
   {
     what: 'a database that does not exist',
@@ -81,8 +82,7 @@ const TIME_LIMITS: Refusal[] = [
     failure: 'rolled-back',
     isOneRowsFault: false,
     async provoke(place) {
-      const [{ version }] = await sql(place.plain).execute<[{ version: string }]>('select version() as version');
-      const limit = /mariadb/i.test(version) ? 'max_statement_time = 0.2' : 'max_execution_time = 200';
+      const limit = place.kind.system === 'mariadb' ? 'max_statement_time = 0.2' : 'max_execution_time = 200';
       const options = { pool: { min: 0, max: 1, ...onConnect(`set session ${limit}`) } } as Options;
       return run(await suffering(place, options), 'select id from durable_workflow_runs where sleep(2) = 0');
     },
