@@ -15,7 +15,8 @@ export interface RetryOptions {
 /** What repeating a call after a lost connection would do. */
 export type Repeat = 'repeatable' | 'once';
 
-const DEFAULT_FOR_MS = 180_000;
+/** For how long calls are tried unless the host says otherwise. */
+export const RETRY_FOR_MS = 180_000;
 const FIRST_DELAY_MS = 8;
 const LONGEST_DELAY_MS = 1000;
 
@@ -52,7 +53,7 @@ export interface Verdict {
 
 /** Do `work` until it succeeds, is not to be done again, or the bounds of the options are reached. */
 export async function repeated<T>(
-  { attempts = Number.POSITIVE_INFINITY, forMs = DEFAULT_FOR_MS }: RetryOptions,
+  { attempts = Number.POSITIVE_INFINITY, forMs = RETRY_FOR_MS }: RetryOptions,
   work: () => Promise<T>,
   judge: (error: unknown, attempt: number) => Verdict,
 ): Promise<T> {

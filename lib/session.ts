@@ -1,6 +1,6 @@
 import { setImmediate as macrotask } from 'node:timers/promises';
 import type { EntityManager, MikroORM } from '@mikro-orm/core';
-import { attempted, type Repeat, type RetryOptions, StatementError } from './attempts';
+import { attempted, RETRY_FOR_MS, type Repeat, type RetryOptions, StatementError } from './attempts';
 import { type Dialect, dialectOf, type ServerFacts, withServer } from './dialect';
 import { DurableSchemaError, DurableTransactionError } from './errors';
 import { InFlight, quiet } from './in-flight';
@@ -109,7 +109,7 @@ export class Session {
   /** Do work that holds a connection for long, when the pool can spare one. */
   async slotted<T>(label: string, work: () => Promise<T>): Promise<T> {
     if (this.joined) return work();
-    return this.underWay.track(() => TransactionSlots.of(this.em).run(label, this.retry.forMs ?? 30_000, work));
+    return this.underWay.track(() => TransactionSlots.of(this.em).run(label, this.retry.forMs ?? RETRY_FOR_MS, work));
   }
 
   /** A transaction that waits for nobody's locks, and therefore for no place among the others. */
