@@ -25,7 +25,7 @@ eachDatabase(KINDS, (kind) => {
 
   it('charges once though two turns of a run execute the charge', async () => {
     const store = new MikroOrmStateStore(orm);
-    const engine = new WorkflowEngine({ store, transport: new InMemoryTransport(), reconcileMs: 200 });
+    const engine = new WorkflowEngine({ store, transport: new InMemoryTransport(), reconcileMs: 20 });
     engine.register('leaf', '1', (ctx) => ctx.localStep('leaf', async () => 1));
     engine.register('parent', '1', async (ctx) => {
       await ctx.all('leaf', [1, 2, 3]);
