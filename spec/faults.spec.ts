@@ -3,7 +3,7 @@ import type { MikroORM, Options } from '@mikro-orm/core';
 import type { AbstractSqlConnection } from '@mikro-orm/knex';
 import { MikroOrmStateStore } from '../lib';
 import { failureOf, MARKER, markedCheckpoint, markedRun, noUnhandledRejections } from './hostile/marked';
-import { eventually, OpenTransaction, untilBlocked, watch } from './support/concurrency';
+import { eventually, OpenTransaction, SESSIONS, untilBlocked, watch } from './support/concurrency';
 import { type DatabaseKind, eachDatabase, KINDS, sql, TestDatabase } from './support/databases';
 import { freshId } from './support/fixtures';
 
@@ -239,7 +239,7 @@ async function cuttable(kind: DatabaseKind, db: TestDatabase) {
   const store = new MikroOrmStateStore(orm);
   const postgres = kind.family === 'postgresql';
   const own = `select ${postgres ? 'pg_backend_pid()' : 'connection_id()'} as id`;
-  const session = postgres ? 'pg_stat_activity where pid = ?' : 'information_schema.processlist where id = ?';
+  const sessions = SESSIONS[kind.system as keyof typeof SESSIONS];
   const target = async () => {
     const [{ id }] = await sql(orm).execute<[{ id: number }]>(own);
     return async () => {
@@ -249,7 +249,7 @@ async function cuttable(kind: DatabaseKind, db: TestDatabase) {
         postgres ? 'all' : 'run',
       );
       await eventually('the session is gone', async () => {
-        const left = await sql(plain).execute(`select 1 from ${session}`, [id]);
+        const left = await sql(plain).execute(`select 1 from ${sessions.table} where ${sessions.id} = ?`, [id]);
         return left.length === 0;
       });
       // Its last word may have arrived together with that answer; whoever is called now has heard it.

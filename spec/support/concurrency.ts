@@ -62,6 +62,16 @@ export class OpenTransaction {
   }
 }
 
+/**
+ * Where sessions are listed. MySQL's own `processlist` fails while any session on the server runs a statement with an emoji in
+ * it (of another spec file, say), and MariaDB keeps no `threads` unless it is told to.
+ */
+export const SESSIONS = {
+  postgresql: { table: 'pg_stat_activity', id: 'pid', db: 'datname' },
+  mysql: { table: 'performance_schema.threads', id: 'processlist_id', db: 'processlist_db' },
+  mariadb: { table: 'information_schema.processlist', id: 'id', db: 'db' },
+} as const;
+
 /** How many sessions of this database wait for a lock, as the database itself says. */
 export async function blockedSessions(kind: DatabaseKind, orm: MikroORM): Promise<number> {
   if (kind.family === 'postgresql') {
@@ -70,8 +80,9 @@ export async function blockedSessions(kind: DatabaseKind, orm: MikroORM): Promis
   }
   // Not information_schema.innodb_trx: that is a copy which InnoDB renews only when nobody has asked for a while.
   const [monitor] = await sql(orm).execute<{ Status: string }[]>('show engine innodb status');
+  const { table, id, db } = SESSIONS[kind.system as keyof typeof SESSIONS];
   const sessions = await sql(orm).execute<{ id: unknown }[]>(
-    'select id as id from information_schema.processlist where db = database()',
+    `select ${id} as id from ${table} where ${db} = database()`,
   );
   const ids = new Set(sessions.map(({ id }) => String(id)));
   return String(monitor?.Status)
