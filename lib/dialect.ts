@@ -3,13 +3,14 @@ import { MYSQL_COLLATIONS, type MySqlCollation } from '../schemas/columns';
 import { type Database, databaseOf, SUPPORTED_DATABASES } from '../schemas/database';
 import { INDEXED_CHARACTERS } from '../schemas/run-attribute';
 import { DurableConfigurationError } from './errors';
+import {
+  assertMysqlSettings,
+  assertPostgresqlSettings,
+  logsStatements,
+  PROBES,
+  type ServerSettings,
+} from './server-settings';
 import { repeated } from './texts';
-
-/** What a server said about itself, once per store. */
-export interface ServerFacts {
-  readonly version: string;
-  readonly sqlMode: string;
-}
 
 /** How one database says the few things that SQL dialects say differently. Expressions take and give quoted SQL. */
 export interface Dialect {
@@ -74,7 +75,7 @@ export interface Dialect {
    */
   readonly beginsNextTurn: boolean;
   /** Isolation level for multi-statement transactions; `undefined` where the database has only one. */
-  readonly isolation: 'read committed' | undefined;
+  readonly isolation: 'read committed' | 'repeatable read' | undefined;
   /**
    * How to learn whether a conditional write hit a row: `'count'` trusts the driver's affected rows, `'rows'` makes the
    * statement return one row each.
@@ -118,19 +119,27 @@ export function dialectOf(platform: Platform): Dialect {
 /**
  * The dialect of the server that answered.
  *
- * @throws DurableConfigurationError `DURABLE_UNSUPPORTED_SQL_MODE`
+ * @throws DurableConfigurationError `DURABLE_UNSUPPORTED_SQL_MODE`, `DURABLE_UNSUPPORTED_SETTING` or `DURABLE_MISSING_GRANT`
  */
-export function withServer(dialect: Dialect, facts: ServerFacts): Dialect {
-  if (dialect.database !== 'mysql') return dialect;
-  // MikroORM escapes parameters on the client with backslashes; this mode would turn data into SQL.
-  if (/NO_BACKSLASH_ESCAPES/i.test(facts.sqlMode)) {
-    throw new DurableConfigurationError(
-      'DURABLE_UNSUPPORTED_SQL_MODE',
-      'the sql_mode of this connection holds NO_BACKSLASH_ESCAPES, under which MikroORM cannot escape parameters; remove it',
-    );
+export function withServer(dialect: Dialect, settings: ServerSettings): Dialect {
+  switch (dialect.database) {
+    case 'sqlite':
+      return dialect;
+    case 'postgresql':
+      assertPostgresqlSettings(settings);
+      return dialect;
+    case 'mysql':
+      assertMysqlSettings(settings);
+      return logsStatements(settings)
+        ? { ...ofVersion(dialect, settings), isolation: 'repeatable read' }
+        : ofVersion(dialect, settings);
   }
-  if (!/mariadb/i.test(facts.version)) return dialect;
-  return isAtLeast(facts.version, 10, 6) ? mariadb : { ...mariadb, forUpdateSkipLocked: undefined };
+}
+
+function ofVersion(dialect: Dialect, settings: ServerSettings): Dialect {
+  const version = settings.get('version') ?? '';
+  if (!/mariadb/i.test(version)) return dialect;
+  return isAtLeast(version, 10, 6) ? mariadb : { ...mariadb, forUpdateSkipLocked: undefined };
 }
 
 function isAtLeast(version: string, major: number, minor: number): boolean {
@@ -222,7 +231,7 @@ const postgresql: Dialect = {
   effect: 'count',
   deletePrefix: '',
   countsChangedRows: false,
-  probe: undefined,
+  probe: PROBES.postgresql,
   takeOldest: 'delete-locked',
   returning: true,
 };
@@ -270,7 +279,7 @@ const mysql: Dialect = {
   effect: 'count',
   deletePrefix: '',
   countsChangedRows: true,
-  probe: 'select version() as version, @@session.sql_mode as sqlMode',
+  probe: PROBES.mysql,
   takeOldest: 'select-delete',
   collation: MYSQL_COLLATIONS.mysql,
   returning: false,

@@ -4,6 +4,9 @@ export type DurableErrorCode =
   | 'DURABLE_TABLES_SKIPPED'
   | 'DURABLE_UNSUPPORTED_DATABASE'
   | 'DURABLE_UNSUPPORTED_SQL_MODE'
+  | 'DURABLE_UNSUPPORTED_SETTING'
+  | 'DURABLE_UNSUPPORTED_SCHEMA'
+  | 'DURABLE_MISSING_GRANT'
   | 'DURABLE_VALUE_TOO_LONG'
   | 'DURABLE_INVALID_TEXT'
   | 'DURABLE_INVALID_NUMBER'
@@ -14,6 +17,7 @@ export type DurableErrorCode =
   | 'DURABLE_UNREADABLE_ROW'
   | 'DURABLE_SCHEMA_MISSING'
   | 'DURABLE_SCHEMA_INCOMPATIBLE'
+  | 'DURABLE_SCHEMA_LOCKED'
   | 'DURABLE_WOULD_DEADLOCK'
   | 'DURABLE_TRANSACTION_REQUIRED'
   | 'DURABLE_STEP_SUPERSEDED'
@@ -33,8 +37,8 @@ export class DurableStoreError extends Error {
 }
 
 /**
- * The host's set-up cannot work: entities missing from the ORM, tables that its migrations would drop, an unsupported database
- * or server mode.
+ * The host's set-up cannot work: entities missing from the ORM, tables that its migrations would drop, an unsupported database,
+ * server mode or setting, a missing right.
  */
 export class DurableConfigurationError extends DurableStoreError {}
 
@@ -82,15 +86,15 @@ export class DurableRowError extends DurableStoreError {
   }
 }
 
-/** The five tables are missing or of a shape the store cannot work on. */
+/** The five tables are missing, of a shape the store cannot work on, or locked by others while they should be completed. */
 export class DurableSchemaError extends DurableStoreError {
-  /** What is wrong, one entry per table or column. */
+  /** What is wrong, one entry per table, column or index; of locked tables, who holds them, as far as this role may see. */
   readonly problems: readonly string[];
   /** The statements that add what is missing, where they are known; what `ensureSchema` would run. */
   readonly statements: readonly string[];
 
   constructor(
-    code: 'DURABLE_SCHEMA_MISSING' | 'DURABLE_SCHEMA_INCOMPATIBLE',
+    code: 'DURABLE_SCHEMA_MISSING' | 'DURABLE_SCHEMA_INCOMPATIBLE' | 'DURABLE_SCHEMA_LOCKED',
     message: string,
     problems: readonly string[] = [],
     cause?: unknown,

@@ -1,11 +1,12 @@
 import { setImmediate as macrotask } from 'node:timers/promises';
 import type { EntityManager, MikroORM } from '@mikro-orm/core';
 import { attempted, RETRY_FOR_MS, type Repeat, type RetryOptions, StatementError } from './attempts';
-import { type Dialect, dialectOf, type ServerFacts, withServer } from './dialect';
+import { type Dialect, dialectOf, withServer } from './dialect';
 import { DurableSchemaError, DurableTransactionError } from './errors';
 import { InFlight, quiet } from './in-flight';
 import { attendClient } from './knex-client';
 import { redact } from './redact';
+import { type SettingRow, serverSettings } from './server-settings';
 import { TransactionSlots } from './transaction-slots';
 
 /** What the store needs of a MikroORM instance; any driver's `MikroORM`, of version 6 or 7, is one. */
@@ -175,13 +176,8 @@ export class Session {
   }
 
   private async ask(probe: string): Promise<Dialect> {
-    const facts = await this.outside().execute<Record<keyof ServerFacts, unknown>[]>(probe, [], 'all', {
-      label: 'probe',
-    });
-    return withServer(this.base, {
-      version: String(facts[0]?.version),
-      sqlMode: String(facts[0]?.sqlMode),
-    });
+    const rows = await this.outside().execute<SettingRow[]>(probe, [], 'all', { label: 'probe' });
+    return withServer(this.base, serverSettings(rows));
   }
 
   /**
