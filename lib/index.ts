@@ -30,7 +30,7 @@ export {
   DurableStoreError,
   DurableTransactionError,
 } from './errors';
-export type { MikroOrmStateStoreOptions } from './options';
+export type { DurableSchemaOptions, MikroOrmStateStoreOptions } from './options';
 export {
   type DurableSchemaPlan,
   type DurableSchemaReport,

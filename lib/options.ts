@@ -92,6 +92,22 @@ export function settingsOf(options: MikroOrmStateStoreOptions | undefined): Sett
   };
 }
 
+/** How `ensureMikroOrmDurableSchema` goes about it. */
+export interface DurableSchemaOptions {
+  /** As of the store: how often, and how long, locked tables and a lost server are tried again. */
+  retry?: RetryOptions;
+}
+
+/**
+ * Check the options of the schema function.
+ *
+ * @throws TypeError that names the option, what it takes and what it got
+ */
+export function schemaRetry(options: DurableSchemaOptions | undefined): RetryOptions {
+  checkOptions('ensureMikroOrmDurableSchema', options, { retry: OPTIONS.retry as OptionRule });
+  return { ...options?.retry };
+}
+
 /**
  * Refuse a bound of `settled` that is no duration.
  *

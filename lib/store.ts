@@ -100,7 +100,7 @@ export class MikroOrmStateStore implements StateStore {
   /** Add what is missing of the five tables. Idempotent and safe from many processes; see {@link ensureMikroOrmDurableSchema}. */
   async ensureSchema(): Promise<void> {
     this.session.assertNotBlocked();
-    await ensureMikroOrmDurableSchema(this.joined ?? this.orm);
+    await ensureMikroOrmDurableSchema(this.joined ?? this.orm, { retry: this.options.retry });
   }
 
   /**

@@ -1,6 +1,7 @@
 import type { EntityManager, EntityMetadata, EntityProperty, Platform } from '@mikro-orm/core';
 import { type BufferedSignalRow, bufferedSignal } from '../schemas/buffered-signal';
 import { type DurableType, PayloadType } from '../schemas/columns';
+import { databaseOf } from '../schemas/database';
 import type { TableDefinition } from '../schemas/definition';
 import { type RunAttributeRow, runAttribute } from '../schemas/run-attribute';
 import { type SignalWaiterRow, signalWaiter } from '../schemas/signal-waiter';
@@ -184,9 +185,21 @@ export function durableMetadata(em: EntityManager): ReadonlyMap<string, EntityMe
 /**
  * The database schema a table is addressed in: the entity's own, else the EntityManager's, else the config's. The platform's
  * default schema goes unnamed, as MikroORM's own statements leave it, so that a search path decides.
+ *
+ * @throws DurableConfigurationError `DURABLE_UNSUPPORTED_SCHEMA` for any schema but `main` on SQLite
  */
 export function schemaInForce(em: EntityManager, meta: EntityMetadata): string | undefined {
   const own = meta.schema && meta.schema !== '*' ? meta.schema : undefined;
   const schema = own ?? em.schema ?? em.config.get('schema');
+  if (databaseOf(em.getPlatform()) === 'sqlite') return unnamed(schema);
   return schema && schema !== em.getPlatform().getDefaultSchemaName() ? schema : undefined;
+}
+
+/** SQLite has no schemas but attached files, which belong to one connection only; `main` is the database's own file. */
+function unnamed(schema: string | undefined): undefined {
+  if (!schema || schema === 'main') return undefined;
+  throw new DurableConfigurationError(
+    'DURABLE_UNSUPPORTED_SCHEMA',
+    `SQLite has no database schema ${schema}: leave the schema out of durableEntities and of the ORM's config, or name it main`,
+  );
 }

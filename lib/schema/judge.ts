@@ -81,16 +81,20 @@ function judgeInteger(type: string, database: Database): Verdict | undefined {
 
 function judgeText(
   property: EntityProperty,
-  { type, collation }: FoundColumn,
+  { type, collation, isInexact }: FoundColumn,
   database: Database,
 ): Verdict | undefined {
-  if (database === 'sqlite') {
-    return /char|clob|text/.test(type) ? undefined : refuse('turns ids that look like numbers into numbers');
+  if (database === 'sqlite' && !/char|clob|text/.test(type)) {
+    return refuse('turns ids that look like numbers into numbers');
   }
-  if (!/char|text/.test(type)) return refuse('is no text');
-  if (database === 'mysql' && !/^utf8mb4_(0900|nopad|.*_nopad)_bin$/.test(collation)) {
+  if (database === 'postgresql' && !/^(text|character varying(\(\d+\))?)$/.test(type)) {
+    return refuse('is no text that is compared exactly');
+  }
+  if (database === 'mysql' && !/char|text/.test(type)) return refuse('is no text');
+  if (isInexact || (database === 'mysql' && !/^utf8mb4_(0900|nopad|.*_nopad)_bin$/.test(collation))) {
     return refuse(`compares with collation ${collation}, which takes different keys for one`);
   }
+  if (database === 'sqlite') return undefined;
   if (database === 'postgresql' && collation !== 'C')
     return note('is not in collation "C", so prefix and order scans cannot use an index');
   return judgeWidth(property, type);
