@@ -92,7 +92,7 @@ eachDatabase(KINDS, (kind) => {
   const ours = durableManagedTables();
 
   async function expectWorkingStore(orm: MikroORM): Promise<void> {
-    expect(await planMikroOrmDurableSchema(orm)).toEqual({ statements: [], notes: [], problems: [] });
+    expect(await planMikroOrmDurableSchema(orm)).toEqual({ missing: [], statements: [], notes: [], problems: [] });
     const store = new MikroOrmStateStore(orm);
     const run = aRun({ searchAttributes: { tier: 'pro' } });
     await store.createRun(run);

@@ -97,7 +97,7 @@ async function boot(
 it('ensures the schema on boot and completes a workflow that sleeps', async () => {
   const { app, orm, store } = await boot({}, { providers: [GreetWorkflow] });
   expect(store.asked[0]).toBe('ensureSchema');
-  expect(await planMikroOrmDurableSchema(orm)).toEqual({ statements: [], notes: [], problems: [] });
+  expect(await planMikroOrmDurableSchema(orm)).toEqual({ missing: [], statements: [], notes: [], problems: [] });
 
   const { runId } = await app.get(WorkflowService).start(GreetWorkflow, { name: 'Ada' }, freshId());
   const result = await app.get(WorkflowEngine).waitForRun(runId, { until: 'terminal' });

@@ -623,7 +623,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     defect: "every migration wants to drop MariaDB's own check, after boot has made the tables through MySQL's driver",
-    file: 'lib/schema/plan.ts',
+    file: 'lib/schema/statements.ts',
     find: 'return isMariaDbByMySqlDriver(platform, collation) ? tagsAsText(text, collation) : text;',
     put: 'return text;',
     spec: 'spec/migrations/rounds',
