@@ -77,9 +77,7 @@ function backoffMs(attempt: number): number {
 /** The error of ours that says what the database refused or lost. */
 export function translated(cause: Error, label: string, attempts: number, failure: Failure): DurableStoreError {
   if (isClosed(cause)) return new DurableClosedError(label, cause);
-  const lacking = causes(cause).find(
-    (link) => link instanceof TableNotFoundException || link instanceof InvalidFieldNameException,
-  );
+  const lacking = causes(cause).find(isOfSchema);
   if (lacking) return schemaMissing(label, lacking, cause);
   return new DurableDatabaseError(label, attempts, failure !== 'final', failure === 'in-doubt', cause);
 }
@@ -93,4 +91,10 @@ function schemaMissing(label: string, lacking: Error, cause: Error): DurableSche
     [lacking.message],
     cause,
   );
+}
+
+/** MikroORM has a class for an unknown column, except in an insert on SQLite. */
+function isOfSchema(link: Error): boolean {
+  if (link instanceof TableNotFoundException || link instanceof InvalidFieldNameException) return true;
+  return / has no column named /.test(link.message);
 }

@@ -82,7 +82,7 @@ export function isOfWrongServer(error: unknown): boolean {
 /** Whether the failure is a lock that was not to be had in time. */
 export function isLockTimeout(error: unknown): boolean {
   const codes = new Set<unknown>(['55P03', 'ER_LOCK_WAIT_TIMEOUT', 1205, 'SQLITE_BUSY']);
-  return causes(error).some((link) => has(codes, link));
+  return causes(error).some((link) => codes.has((link as Facts).code) || codes.has((link as Facts).errno));
 }
 
 /** Whether the failure is a taken unique key. */
