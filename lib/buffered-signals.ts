@@ -33,7 +33,10 @@ export class BufferedSignals {
     await sql.run(this.appendText(rows.length), rows.flat());
   }
 
-  /** Remove the oldest buffered signal of `token` and return its payload; null only when there was none. */
+  /**
+   * Remove the oldest buffered signal of `token` and return its payload; null only when there was none. Needs a transaction where
+   * the database cannot return what it deletes.
+   */
   async takeOldest(sql: Sql, token: string): Promise<Taken | null> {
     const { buffer } = this.tables;
     switch (sql.dialect.takeOldest) {
@@ -49,21 +52,27 @@ export class BufferedSignals {
       }
       case 'delete-locked':
         return retake(async () => {
-          const [row] = await sql.rows(this.takeLocked(), [token, token]);
+          const [row] = await sql.rows(this.deleteLocked(), [token, token]);
           if (!row) return null;
           return row.taken ? this.taken(row) : 'contended';
         });
-      case 'select-delete':
-        return retake(async (again) => {
-          const lock = again ? sql.dialect.forUpdate : '';
-          const [row] = await sql.rows(`select ${buffer.selection} ${this.oldest()}${lock}`, [token]);
-          if (!row) return null;
-          const mine = await sql.affected(`delete from ${buffer.name} where ${buffer.column('id')} = ?`, [
-            row.id as Param,
-          ]);
-          return mine === 1 ? this.taken(row) : 'contended';
-        });
+      case 'lock-delete': {
+        const row = await this.lockOldest(sql, token);
+        if (row) await this.delete(sql, [row.id as Param]);
+        return row ? this.taken(row) : null;
+      }
     }
+  }
+
+  /**
+   * The same for a caller that is probably alone, in one statement where nothing is buffered and never in a transaction.
+   * `'present'`: somebody else was first; {@link takeOldest} tells whether more is buffered.
+   */
+  async takeAlone(sql: Sql, token: string): Promise<Taken | null | 'present'> {
+    if (sql.dialect.returning) return this.takeOldest(sql, token);
+    const [row] = await sql.rows(this.selectOldest(), [token]);
+    if (!row) return null;
+    return (await this.delete(sql, [row.id as Param])) === 1 ? this.taken(row) : 'present';
   }
 
   /** The ids of the oldest signals of different tokens, left in place; `undefined` where nothing is buffered. */
@@ -76,9 +85,14 @@ export class BufferedSignals {
     return tokens.map((_, n) => (ids.get(n) === null ? undefined : Number(ids.get(n))));
   }
 
-  /** Remove the signals of these ids and return them; `undefined` where somebody else was first. */
+  /**
+   * Remove the signals of these ids and return them; `undefined` where somebody else was first. Needs a transaction where
+   * the database cannot return what it deletes.
+   */
   async remove(sql: Sql, ids: readonly number[]): Promise<(Taken | undefined)[]> {
-    const rows = await sql.rows(this.removeText(ids.length), ids);
+    const rows = sql.dialect.returning
+      ? await sql.rows(this.removeText(ids.length), ids)
+      : await this.removeUnlocked(sql, ids);
     const taken = new Map(rows.map((row) => [Number(row.id), this.taken(row)]));
     return ids.map((id) => taken.get(id));
   }
@@ -94,8 +108,45 @@ export class BufferedSignals {
     );
   }
 
+  private async removeUnlocked(sql: Sql, ids: readonly number[]): Promise<Row[]> {
+    const { buffer } = this.tables;
+    const among = `${buffer.column('id')} in (${repeated('?', ids.length)})`;
+    const text = `select ${buffer.selection} from ${buffer.name} where ${among}${sql.dialect.forUpdateSkipLocked}`;
+    const rows = await sql.rows(text, ids);
+    if (rows.length > 0)
+      await this.delete(
+        sql,
+        rows.map(({ id }) => id as Param),
+      );
+    return rows;
+  }
+
+  /**
+   * Lock the oldest signal that nobody else is taking, for whoever waits for the oldest of all stands in a crowd; wait for the others'
+   * only where there is no other. A signal whose taker dies meanwhile comes after those that were taken past it.
+   */
+  private async lockOldest(sql: Sql, token: string): Promise<Row | undefined> {
+    const { forUpdate, forUpdateSkipLocked } = sql.dialect;
+    const [free] = await sql.rows(`${this.selectOldest()}${forUpdateSkipLocked}`, [token]);
+    if (free) return free;
+    const [row] = await sql.rows(`${this.selectOldest()}${forUpdate}`, [token]);
+    return row;
+  }
+
+  private delete(sql: Sql, ids: readonly Param[]): Promise<number> {
+    const { buffer } = this.tables;
+    return sql.affected(
+      `delete from ${buffer.name} where ${buffer.column('id')} in (${repeated('?', ids.length)})`,
+      ids,
+    );
+  }
+
   private taken({ payload }: Row): Taken {
     return { payload: this.tables.buffer.decode({ payload }).payload };
+  }
+
+  private selectOldest(): string {
+    return `select ${this.tables.buffer.selection} ${this.oldest()}`;
   }
 
   private oldestId(token: string): string {
@@ -117,7 +168,7 @@ export class BufferedSignals {
    * rows may have come since; the second branch tells that from an empty queue within the same round trip. It is in few
    * words because this is a miss most of the time, and planning it costs more than running it.
    */
-  private takeLocked(): string {
+  private deleteLocked(): string {
     const { buffer } = this.tables;
     const [id, token, publishedAt] = [buffer.column('id'), buffer.column('token'), buffer.column('publishedAt')];
     const [gone, payload] = ['durable_gone', buffer.select('payload')];

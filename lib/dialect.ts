@@ -88,7 +88,7 @@ export interface Dialect {
   /** Question to the server that {@link withServer} needs answered; `undefined`: nothing to ask. */
   readonly probe: string | undefined;
   /** How the oldest buffered signal leaves the table. */
-  readonly takeOldest: 'delete-limit' | 'delete-subquery' | 'delete-locked' | 'select-delete';
+  readonly takeOldest: 'delete-limit' | 'delete-subquery' | 'delete-locked' | 'lock-delete';
   /** The server's name for a bytewise collation that does not ignore trailing spaces, where names differ by server. */
   readonly collation?: MySqlCollation;
   /** Whether `delete … returning` exists. */
@@ -280,7 +280,7 @@ const mysql: Dialect = {
   deletePrefix: '',
   countsChangedRows: true,
   probe: PROBES.mysql,
-  takeOldest: 'select-delete',
+  takeOldest: 'lock-delete',
   collation: MYSQL_COLLATIONS.mysql,
   returning: false,
 };

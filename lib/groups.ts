@@ -175,11 +175,10 @@ async function takeBuffered(
 ): Promise<(Taken | null | 'present')[]> {
   const label = 'takeBufferedSignal';
   const [first, second] = tokens as readonly [string, string?];
-  if (second === undefined) return [await sharing.call(label, 'once', (sql) => buffered.takeOldest(sql, first))];
+  if (second === undefined) return [await sharing.call(label, 'once', (sql) => buffered.takeAlone(sql, first))];
   const ids = await sharing.call(label, 'repeatable', (sql) => buffered.oldestOf(sql, tokens));
   const found = [...new Set(ids.filter((id) => id !== undefined))].sort((a, b) => a - b);
-  const remove = async (sql: Sql) => (sql.dialect.returning ? buffered.remove(sql, found) : []);
-  const removed = found.length === 0 ? [] : await sharing.call(label, 'once', remove);
+  const removed = found.length === 0 ? [] : await sharing.removal(label, (sql) => buffered.remove(sql, found));
   const taken = new Map(found.map((id, n) => [id, removed[n]]));
   return ids.map((id) => {
     if (id === undefined) return null;

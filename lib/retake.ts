@@ -1,13 +1,10 @@
 /** Tries to take a row that a competitor keeps taking first, before the call gives up its turn. */
 const MAX_CONTENDED_TAKES = 100;
 
-/**
- * Try to take until a row is taken, or there is none. Told that it is made `again`, an attempt that looks for the row first
- * locks it: a transaction of the host may go on seeing one that is gone.
- */
-export async function retake<T>(attempt: (again: boolean) => Promise<T | null | 'contended'>): Promise<T | null> {
+/** Try to take until a row is taken, or there is none. */
+export async function retake<T>(attempt: () => Promise<T | null | 'contended'>): Promise<T | null> {
   for (let tries = 0; tries < MAX_CONTENDED_TAKES; tries += 1) {
-    const outcome = await attempt(tries > 0);
+    const outcome = await attempt();
     if (outcome !== 'contended') return outcome;
   }
   throw new Error(`a row was taken by somebody else ${MAX_CONTENDED_TAKES} times in a row`);

@@ -138,6 +138,12 @@ export class Session {
     });
   }
 
+  /** Removals whose rows are wanted: statements by themselves that return them, or a transaction in which they are locked first. */
+  async removal<T>(label: string, work: (sql: Sql) => Promise<T>): Promise<T> {
+    const { returning } = await this.dialect(label);
+    return returning ? this.call(label, 'once', work) : this.transaction(label, 'once', work);
+  }
+
   /** Resolve when no call is under way, and after `boundMs` in any case. */
   async settled(boundMs: number): Promise<void> {
     // What has just begun may not have reached its first statement.

@@ -46,6 +46,11 @@ export class Sharing {
     return this.session.together(label, repeat, work);
   }
 
+  /** Removals whose rows are wanted; see {@link Session.removal}. */
+  removal<T>(label: string, work: (sql: Sql) => Promise<T>): Promise<T> {
+    return this.session.removal(label, work);
+  }
+
   /** Changes, together or not at all, of what nobody has locked; `undefined` where the database cannot leave out the rest. */
   async unlocked<T>(label: string, work: (sql: Sql) => Promise<T>): Promise<T | undefined> {
     const { forUpdateSkipLocked, updatesWhatItLocks } = await this.session.dialect(label);

@@ -4,7 +4,6 @@ import { checkText } from './limits';
 import { startsWith } from './prefix';
 import { stepCompleted } from './progress';
 import type { Question } from './questions';
-import { retake } from './retake';
 import { toWaiter, waiterParams } from './rows';
 import type { Scope } from './scope';
 import type { Param, Row, Sql } from './session';
@@ -86,18 +85,29 @@ export class Waiters {
     return tokens.map((token) => taken.get(token) ?? null);
   }
 
-  /** The same for one token where the database cannot return what it deletes. */
-  async takeByCount(sql: Sql, token: string): Promise<SignalWaiter | null> {
+  /**
+   * The same for one token where the database cannot return what it deletes; never in a transaction. `'present'`: somebody else
+   * was first; {@link takeLocked} tells whether another has come.
+   */
+  async takeByCount(sql: Sql, token: string): Promise<SignalWaiter | null | 'present'> {
+    const waiter = await this.find(sql, token);
+    if (!waiter) return null;
+    return (await this.remove(sql, waiter)) === 1 ? waiter : 'present';
+  }
+
+  /** The same in a transaction, in which nobody else can be first. */
+  async takeLocked(sql: Sql, token: string): Promise<SignalWaiter | null> {
+    const waiter = await this.find(sql, token, sql.dialect.forUpdate);
+    if (waiter) await this.remove(sql, waiter);
+    return waiter;
+  }
+
+  private async find(sql: Sql, token: string, lock = ''): Promise<SignalWaiter | null> {
     const { waiters } = this.tables;
     const scope = this.scope.ownedRows(waiters);
     const byToken = `from ${waiters.name} where ${waiters.column('token')} = ?${scope.text}${this.open}`;
-    return retake(async (again) => {
-      const lock = again ? sql.dialect.forUpdate : '';
-      const [row] = await sql.rows(`select ${waiters.selection} ${byToken}${lock}`, [token, ...scope.params]);
-      if (!row) return null;
-      const waiter = toWaiter(waiters.decode(row));
-      return (await this.remove(sql, waiter)) === 1 ? waiter : 'contended';
-    });
+    const [row] = await sql.rows(`select ${waiters.selection} ${byToken}${lock}`, [token, ...scope.params]);
+    return row ? toWaiter(waiters.decode(row)) : null;
   }
 
   /** The waiters whose token begins with `prefix`; each run's furthest step first. */
