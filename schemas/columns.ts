@@ -153,7 +153,14 @@ export class PayloadType extends DurableType<unknown, string> {
 
   override selectSql(column: string, platform: Platform): string {
     // As text: a driver that parses JSON itself reports JSON null and SQL NULL alike.
-    return databaseOf(platform) === 'postgresql' ? `${column}::text` : column;
+    switch (databaseOf(platform)) {
+      case 'postgresql':
+        return `${column}::text`;
+      case 'mysql':
+        return `cast(${column} as char)`;
+      default:
+        return column;
+    }
   }
 
   override convertToJSValueSQL(key: string, platform: Platform): string {
