@@ -2,7 +2,7 @@ import { setImmediate as macrotask } from 'node:timers/promises';
 import { bounded, InFlight } from './in-flight';
 import { LeaseHolders } from './lease-holders';
 import { type ListedAs, ListedRuns } from './listed-runs';
-import type { WorkflowRun } from './types';
+import { ACTIVE_STATUSES, type WorkflowRun } from './types';
 
 /**
  * What one store remembers of its runs so that no turn works without the lease it believes in. A *turn* is one execution
@@ -13,6 +13,7 @@ import type { WorkflowRun } from './types';
  * | `write`, `read` | a lease that goes before the write which ends its turn: the engine asks for the release without waiting for that write |
  * | `read`, `claim` | a turn woken while a release is on its way: it would read the engine's own lease, take none, and work without one |
  * | `claim` | a lease won for a listing that is out of date: the run has come to rest since, and its last step would run again |
+ * | `gaveUp`, `resumer` | a failed run that sleeps again, because an older turn suspends it under the lease that is still held |
  * | `won`, `release` | a release that frees the lease of whoever took over: a turn frees its own engine's lease only |
  *
  * What stays open: two turns of one run in one process. The engine takes no second lease for a run it holds, and the store
@@ -39,8 +40,11 @@ export class LeaseGuards {
     // At once where there is none: a release that is asked for in this tick waits for this read.
     if (this.releases.has(runId)) await this.released(runId);
     const run = await this.during(runId, 'reads', call);
-    this.justRead.add(runId);
-    setImmediate(() => this.justRead.delete(runId));
+    if (run && !ACTIVE_STATUSES.includes(run.status)) {
+      this.justRead.add(runId);
+      // After the promise callbacks of this read, and before those of any other call's answer.
+      process.nextTick(() => this.justRead.delete(runId));
+    }
     return run;
   }
 
@@ -50,20 +54,31 @@ export class LeaseGuards {
   }
 
   /**
-   * Ask for a lease, after a release that is on its way. A run that was listed is leased only as it was listed, once for each
-   * listing. Whoever wakes a run at rest reads it and asks in the same breath, and is bound to no listing.
+   * Ask for a lease at `nowMs`, after a release that is on its way. A run that was listed is leased only as it was listed, once
+   * for each listing. Whoever wakes a run at rest reads it and asks in the same breath, and is bound to no listing.
    */
-  async claim(runId: string, owner: string, ask: (as: ListedAs | undefined) => Promise<boolean>): Promise<boolean> {
-    const as = this.justRead.has(runId) ? undefined : this.listings.take(runId);
+  async claim(
+    { runId, owner, nowMs }: { runId: string; owner: string; nowMs: number },
+    ask: (as: ListedAs | undefined) => Promise<boolean>,
+  ): Promise<boolean> {
+    const listing = this.justRead.has(runId) ? undefined : this.listings.take(runId, nowMs);
     await this.released(runId);
-    const won = await ask(as);
-    if (won) this.holders.won(runId, owner);
+    const won = await ask(listing?.as);
+    if (won) {
+      this.holders.won(runId, owner);
+      listing?.boundMs.set(runId, nowMs);
+    }
     return won;
   }
 
-  /** Who holds the run's lease, as far as it was won through this store. */
-  holder(runId: string): string | undefined {
-    return this.holders.current(runId);
+  /** A turn gives the run up (`failed`, `dead`): what an older turn still writes under the same lease sets nothing back. */
+  gaveUp(runId: string): void {
+    this.holders.gaveUp(runId);
+  }
+
+  /** Who may carry the run on when it has failed: whose lease was won through this store since. */
+  resumer(runId: string): string | undefined {
+    return this.holders.resumer(runId);
   }
 
   /** The run is gone, and with it its lease. */

@@ -8,6 +8,8 @@ export class LeaseHolders {
   /** By run, in the order they were won. */
   private readonly byRun = new Map<string, Set<string>>();
   private readonly owners = new Set<string>();
+  /** Runs that were given up under the lease that is held. */
+  private readonly givenUp = new Set<string>();
 
   won(runId: string, owner: string): void {
     const ofRun = this.byRun.get(runId) ?? new Set();
@@ -16,13 +18,20 @@ export class LeaseHolders {
     this.byRun.delete(runId);
     this.byRun.set(runId, ofRun.add(owner));
     this.owners.add(owner);
+    this.givenUp.delete(runId);
     dropOldest(this.byRun, MOST_RUNS);
+    dropOldest(this.givenUp, MOST_RUNS);
     dropOldest(this.owners, MOST_OWNERS);
   }
 
-  /** Who won the run's lease last. */
-  current(runId: string): string | undefined {
-    return [...(this.byRun.get(runId) ?? [])].at(-1);
+  /** A turn gives the run up under the lease that is held. */
+  gaveUp(runId: string): void {
+    if (this.byRun.has(runId)) this.givenUp.add(runId);
+  }
+
+  /** Who may carry the run on when it has failed: whoever won its lease last, unless it was given up under that one. */
+  resumer(runId: string): string | undefined {
+    return this.givenUp.has(runId) ? undefined : [...(this.byRun.get(runId) ?? [])].at(-1);
   }
 
   /**
@@ -33,13 +42,14 @@ export class LeaseHolders {
   release(runId: string): readonly string[] | undefined {
     const [first, ...others] = this.byRun.get(runId) ?? [];
     if (others.length > 0) this.byRun.set(runId, new Set(others));
-    else this.byRun.delete(runId);
+    else this.forget(runId);
     if (first !== undefined) return [first];
     return this.owners.size === 0 ? undefined : [...this.owners];
   }
 
   forget(runId: string): void {
     this.byRun.delete(runId);
+    this.givenUp.delete(runId);
   }
 }
 

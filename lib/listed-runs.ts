@@ -9,10 +9,10 @@ export type ListedAs = 'active' | 'blocked' | { readonly dueAtMs: number };
 /** Listings that are remembered: a poll makes four, and several engines may share a store. */
 const REMEMBERED = 32;
 
-interface Listing {
+export interface Listing {
   readonly as: ListedAs;
-  /** The runs no lease was asked for yet. */
-  readonly runIds: Set<string>;
+  /** The last `nowMs` of a lease that is bound to the listing, by run; infinite until a lease was asked for the run. */
+  readonly boundMs: Map<string, number>;
 }
 
 /**
@@ -27,12 +27,19 @@ export class ListedRuns {
 
   add(as: ListedAs, runs: readonly WorkflowRun[]): void {
     if (runs.length === 0) return;
-    const unfinished = this.listings.filter(({ runIds }) => runIds.size > 0);
-    this.listings = [{ as, runIds: new Set(runs.map(({ id }) => id)) }, ...unfinished].slice(0, REMEMBERED);
+    const unfinished = this.listings.filter(({ boundMs }) => boundMs.size > 0);
+    const boundMs = new Map(runs.map(({ id }) => [id, Number.POSITIVE_INFINITY]));
+    this.listings = [{ as, boundMs }, ...unfinished].slice(0, REMEMBERED);
   }
 
-  /** How the run was listed last, if no lease was asked for that listing yet; from now on one was. */
-  take(runId: string): ListedAs | undefined {
-    return this.listings.find(({ runIds }) => runIds.delete(runId))?.as;
+  /**
+   * The last listing of the run that binds a lease asked for at `nowMs`; from now on it binds none. Whoever wins that lease may
+   * be somebody else than the poll that listed the run (a run that has just been started is executed at once): then the caller
+   * has the listing bind what was read off the clock no later, for a poll reads the clock before it lists.
+   */
+  take(runId: string, nowMs: number): Listing | undefined {
+    const listing = this.listings.find(({ boundMs }) => nowMs <= (boundMs.get(runId) ?? Number.NEGATIVE_INFINITY));
+    listing?.boundMs.delete(runId);
+    return listing;
   }
 }

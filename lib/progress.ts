@@ -27,7 +27,7 @@ export function isReopening(patch: Partial<WorkflowRun>): boolean {
   return patch.status === 'pending' && Object.hasOwn(patch, 'error') && patch.error === undefined;
 }
 
-/** The runs a guarded patch may change, as a condition to append. `holder` is the owner of the lease the patch is made under. */
+/** The runs a guarded patch may change, as a condition to append. `holder` is who may carry a failed run on, while the lease is theirs. */
 export function progressOf({ runs }: Tables, guard: Guard, holder: string | undefined): Condition {
   if (guard === 'none') return UNRESTRICTED;
   const [status, lockedBy] = [runs.column('status'), runs.column('lockedBy')];

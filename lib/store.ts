@@ -152,10 +152,11 @@ export class MikroOrmStateStore implements StateStore {
   async updateRun(runId: string, patch: Partial<WorkflowRun>): Promise<void> {
     checkText(runId, 'runId');
     const change = this.runs.change(runId, patch);
-    const found = await this.guards.write(runId, () =>
-      this.groups.updateRun.submit({ ...change, holder: this.guards.holder(runId) }),
+    const found = this.guards.write(runId, () =>
+      this.groups.updateRun.submit({ ...change, holder: this.guards.resumer(runId) }),
     );
-    if (!found) throw new DurableRunNotFoundError(runId);
+    if (change.guard === 'ended') this.guards.gaveUp(runId);
+    if (!(await found)) throw new DurableRunNotFoundError(runId);
   }
 
   async getRun(runId: string): Promise<WorkflowRun | null> {
@@ -256,7 +257,7 @@ export class MikroOrmStateStore implements StateStore {
   async tryLockRun(runId: string, owner: string, leaseUntilMs: number, nowMs: number): Promise<boolean> {
     checkText(runId, 'runId');
     const claim = this.leases.claim(runId, owner, leaseUntilMs, nowMs);
-    return this.guards.claim(runId, owner, (as) => this.groups.tryLockRun.submit(claim(as)));
+    return this.guards.claim({ runId, owner, nowMs }, (as) => this.groups.tryLockRun.submit(claim(as)));
   }
 
   /**

@@ -27,7 +27,7 @@ class World {
   }
 
   lease(owner: string, runId = 'run'): Promise<boolean> {
-    return this.guards.claim(runId, owner, async () => true);
+    return this.guards.claim({ runId, owner, nowMs: 0 }, async () => true);
   }
 }
 
@@ -164,17 +164,17 @@ describe('whose lease a release frees', () => {
   it('is that of the engine which won it', async () => {
     const world = new World();
     await world.lease('me');
-    expect(world.guards.holder('run')).toBe('me');
+    expect(world.guards.resumer('run')).toBe('me');
     await world.release();
     expect(world.freed).toEqual([['me']]);
-    expect(world.guards.holder('run')).toBeUndefined();
+    expect(world.guards.resumer('run')).toBeUndefined();
   });
 
   it('of two engines on one store first the one that won first: its lease is over', async () => {
     const world = new World();
     await world.lease('stalled');
     await world.lease('next');
-    expect(world.guards.holder('run')).toBe('next');
+    expect(world.guards.resumer('run')).toBe('next');
     await world.release();
     await world.release();
     expect(world.freed).toEqual([['stalled'], ['next']]);
@@ -185,7 +185,7 @@ describe('whose lease a release frees', () => {
     await world.lease('me');
     await world.lease('me');
     await world.release();
-    expect(world.guards.holder('run')).toBeUndefined();
+    expect(world.guards.resumer('run')).toBeUndefined();
   });
 
   it('is its own engines` for a turn that took no lease, and anybody`s for a store without engines', async () => {
@@ -199,17 +199,17 @@ describe('whose lease a release frees', () => {
   it('is remembered for ten thousand runs', async () => {
     const world = new World();
     for (let run = 0; run <= 10_000; run += 1) await world.lease('me', `run ${run}`);
-    expect(world.guards.holder('run 0')).toBeUndefined();
-    expect(world.guards.holder('run 1')).toBe('me');
+    expect(world.guards.resumer('run 0')).toBeUndefined();
+    expect(world.guards.resumer('run 1')).toBe('me');
   });
 });
 
 describe('a listing', () => {
-  const claimed = async (guards: LeaseGuards) => {
+  const claimed = async (guards: LeaseGuards, nowMs = 0, won = false) => {
     let as: unknown;
-    await guards.claim('run', 'me', async (listedAs) => {
+    await guards.claim({ runId: 'run', owner: 'me', nowMs }, async (listedAs) => {
       as = listedAs;
-      return false;
+      return won;
     });
     return as;
   };
@@ -231,10 +231,41 @@ describe('a listing', () => {
   it('does not bind whoever has just read the run, and is not used up by that', async () => {
     const guards = new LeaseGuards();
     guards.listed('active', listed);
-    await guards.read('run', async () => null);
+    await guards.read('run', async () => aRun({ id: 'run', status: 'suspended' }));
     expect(await claimed(guards)).toBeUndefined();
     await macrotask();
     expect(await claimed(guards)).toBe('active');
+  });
+
+  it('binds whoever asks once the callbacks of that read have run, before any other answer comes', async () => {
+    const guards = new LeaseGuards();
+    guards.listed('active', listed);
+    await guards.read('run', async () => aRun({ id: 'run', status: 'failed' }));
+    await new Promise<void>((resolve) => process.nextTick(resolve));
+    expect(await claimed(guards)).toBe('active');
+  });
+
+  it.each(['pending', 'running', 'cancelling'] as const)(
+    'binds whoever has just read the run as %s',
+    async (status) => {
+      const guards = new LeaseGuards();
+      guards.listed('active', listed);
+      await guards.read('run', async () => aRun({ id: 'run', status }));
+      expect(await claimed(guards)).toBe('active');
+    },
+  );
+
+  it('still binds the poll that made it when somebody else has won the lease since', async () => {
+    const guards = new LeaseGuards();
+    guards.listed('active', listed);
+    const answers = [await claimed(guards, 7, true), await claimed(guards, 5), await claimed(guards, 5)];
+    expect(answers).toEqual(['active', 'active', undefined]);
+  });
+
+  it('binds nobody who asks later than the lease that was won for it', async () => {
+    const guards = new LeaseGuards();
+    guards.listed('active', listed);
+    expect([await claimed(guards, 7, true), await claimed(guards, 8)]).toEqual(['active', undefined]);
   });
 
   it('is remembered until 32 came after it', async () => {

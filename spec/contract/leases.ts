@@ -89,7 +89,7 @@ function statuses(subject: Subject): void {
 /** An engine lists runs, and leases them one after the other while others carry them on. */
 function afterListing(subject: Subject): void {
   const LISTINGS = [
-    ['pending', (store: StateStore) => store.listPendingRuns(100)],
+    ['pending', (store: StateStore) => store.listPendingRuns(10_000)],
     ['running', (store: StateStore) => store.listIncompleteRuns()],
   ] as const;
   const lock = (id: string) => subject.store.tryLockRun(id, 'me', NOW + 5, NOW);

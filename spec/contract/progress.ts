@@ -183,6 +183,21 @@ function reopening(subject: Subject): void {
     },
   );
 
+  needs(subject, 'database').each(UNFINISHED)(
+    'a run that failed under a lease is not set back to %s under it by an older turn, and is under the next one',
+    async (status) => {
+      const { id } = await stored(subject, { status: 'running' });
+      await subject.store.tryLockRun(id, 'me', NOW + 5, NOW);
+      await subject.store.updateRun(id, { status: 'failed', error: { message: 'no' } });
+      await subject.store.updateRun(id, { status });
+      expect(await subject.store.getRun(id)).toMatchObject({ status: 'failed', lockedBy: 'me' });
+      await subject.store.releaseRunLock(id);
+      await subject.store.tryLockRun(id, 'me', NOW + 15, NOW + 10);
+      await subject.store.updateRun(id, { status });
+      expect(await subject.store.getRun(id)).toMatchObject({ status });
+    },
+  );
+
   needs(subject, 'database')('a failed run stays when the lease of whoever resumes it is over', async () => {
     const { id } = await stored(subject, { status: 'failed' });
     await subject.store.tryLockRun(id, 'stalled', NOW + 5, NOW);
