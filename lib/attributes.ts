@@ -19,10 +19,12 @@ export class Attributes {
     const byRun = `where ${attributes.column('runId')} = ?`;
     const select = `select ${attributes.selection} from ${attributes.name} ${byRun}${sql.dialect.asCommitted}`;
     const found = await sql.rows(select, [runId]);
-    const stored = new Map(found.map((row) => attributes.decode(row)).map((row) => [row.key, row]));
+    // One that cannot be read is none of the new ones.
+    const stored = new Map(attributes.decodeReadable(found).map((row) => [row.key, row]));
     const changed = rows.filter((row) => !isSame(stored.get(row.key), row));
-    for (const { key } of rows) stored.delete(key);
-    const gone = [...stored.keys()].sort();
+    const kept = new Set(rows.map(({ key }) => key));
+    const gone = found.map(({ key }) => String(key)).filter((key) => !kept.has(key));
+    gone.sort();
     if (gone.length > 0) {
       const keys = gone.map(() => '?').join(', ');
       await sql.run(`delete from ${attributes.name} ${byRun} and ${attributes.column('key')} in (${keys})`, [

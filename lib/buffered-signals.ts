@@ -1,5 +1,6 @@
+import type { Dialect } from './dialect';
 import { checkSignalToken } from './events';
-import { retake } from './retake';
+import { retake, takeOrLook } from './retake';
 import type { Param, Row, Sql } from './session';
 import type { Tables } from './tables';
 import { perCount, repeated } from './texts';
@@ -12,14 +13,13 @@ export interface Taken {
 /** Statements on buffered signals: rows of the signal buffer that have no event id. */
 export class BufferedSignals {
   private readonly appendText: (count: number) => string;
-  private readonly removeText: (count: number) => string;
+  private removeText: ((count: number) => string) | undefined;
+  private returned: string | undefined;
 
   constructor(private readonly tables: Tables) {
     const { buffer } = tables;
     const append = `insert into ${buffer.name} (${buffer.column('token')}, ${buffer.column('payload')}) values `;
     this.appendText = perCount((count) => append + repeated('(?, ?)', count));
-    const remove = `delete from ${buffer.name} where ${buffer.column('id')} in `;
-    this.removeText = perCount((count) => `${remove}(${repeated('?', count)}) returning ${buffer.selection}`);
   }
 
   /** Check a signal and turn it into the parameters of its row. */
@@ -33,35 +33,27 @@ export class BufferedSignals {
     await sql.run(this.appendText(rows.length), rows.flat());
   }
 
+  /** Whether signals are read before they are deleted: the database cannot return what it deletes, or not say whether that can be read. */
+  looksFirst(dialect: Dialect): boolean {
+    return !dialect.returning || this.tables.buffer.isEncoded;
+  }
+
   /**
-   * Remove the oldest buffered signal of `token` and return its payload; null only when there was none. Needs a transaction where
-   * the database cannot return what it deletes.
+   * Remove the oldest buffered signal of `token` and return its payload; null only when there was none. One that cannot be read
+   * stays, and stays the oldest: those behind it would come out of order. Needs a transaction where it {@link looksFirst}.
+   *
+   * @throws DurableRowError
    */
-  async takeOldest(sql: Sql, token: string): Promise<Taken | null> {
-    const { buffer } = this.tables;
-    switch (sql.dialect.takeOldest) {
-      case 'delete-limit': {
-        const [row] = await sql.rows(`delete ${this.oldest()} returning ${buffer.selection}`, [token]);
-        return row ? this.taken(row) : null;
-      }
-      case 'delete-subquery': {
-        const id = buffer.column('id');
-        const text = `delete from ${buffer.name} where ${id} = (select ${id} ${this.oldest()}) returning ${buffer.selection}`;
-        const [row] = await sql.rows(text, [token]);
-        return row ? this.taken(row) : null;
-      }
-      case 'delete-locked':
-        return retake(async () => {
-          const [row] = await sql.rows(this.deleteLocked(), [token, token]);
-          if (!row) return null;
-          return row.taken ? this.taken(row) : 'contended';
-        });
-      case 'lock-delete': {
-        const row = await this.lockOldest(sql, token);
-        if (row) await this.delete(sql, [row.id as Param]);
-        return row ? this.taken(row) : null;
-      }
-    }
+  takeOldest(sql: Sql, token: string): Promise<Taken | null> {
+    if (this.looksFirst(sql.dialect)) return this.lockAndTake(sql, token);
+    const look = async () => {
+      const outcome = await this.lookAndTake(sql, token);
+      return outcome === 'present' ? 'contended' : outcome;
+    };
+    return takeOrLook(
+      () => this.takeAtOnce(sql, token),
+      () => retake(look),
+    );
   }
 
   /**
@@ -69,10 +61,41 @@ export class BufferedSignals {
    * `'present'`: somebody else was first; {@link takeOldest} tells whether more is buffered.
    */
   async takeAlone(sql: Sql, token: string): Promise<Taken | null | 'present'> {
-    if (sql.dialect.returning) return this.takeOldest(sql, token);
+    return this.looksFirst(sql.dialect) ? this.lookAndTake(sql, token) : this.takeOldest(sql, token);
+  }
+
+  private async takeAtOnce(sql: Sql, token: string): Promise<Taken | null> {
+    const { buffer } = this.tables;
+    switch (sql.dialect.takeOldest) {
+      case 'delete-limit':
+        return this.takenOrNull(await sql.rows(`delete ${this.oldest()} returning ${this.returning(sql)}`, [token]));
+      case 'delete-subquery': {
+        const oldest = `${buffer.column('id')} = (${this.oldestId('?')})`;
+        const text = `delete from ${buffer.name} where ${oldest} returning ${this.returning(sql)}`;
+        return this.takenOrNull(await sql.rows(text, [token]));
+      }
+      default:
+        return retake(async () => {
+          const [row] = await sql.rows(this.deleteLocked(sql), [token, token]);
+          if (!row) return null;
+          return row.taken ? this.taken(row) : 'contended';
+        });
+    }
+  }
+
+  private async lookAndTake(sql: Sql, token: string): Promise<Taken | null | 'present'> {
     const [row] = await sql.rows(this.selectOldest(), [token]);
     if (!row) return null;
-    return (await this.delete(sql, [row.id as Param])) === 1 ? this.taken(row) : 'present';
+    const taken = this.taken(row);
+    return (await this.delete(sql, [row.id as Param])) === 1 ? taken : 'present';
+  }
+
+  private async lockAndTake(sql: Sql, token: string): Promise<Taken | null> {
+    await this.beginToWrite(sql);
+    const row = await this.lockOldest(sql, token);
+    if (!row) return null;
+    const taken = this.taken(row);
+    return (await this.delete(sql, [row.id as Param])) === 1 ? taken : null;
   }
 
   /** The ids of the oldest signals of different tokens, left in place; `undefined` where nothing is buffered. */
@@ -86,14 +109,15 @@ export class BufferedSignals {
   }
 
   /**
-   * Remove the signals of these ids and return them; `undefined` where somebody else was first. Needs a transaction where
-   * the database cannot return what it deletes.
+   * Remove the signals of these ids and return them; `undefined` where somebody else was first, and for what cannot be read where
+   * it {@link looksFirst}, which needs a transaction. Otherwise all of them can be read, or it fails and removes nothing.
    */
   async remove(sql: Sql, ids: readonly number[]): Promise<(Taken | undefined)[]> {
-    const rows = sql.dialect.returning
-      ? await sql.rows(this.removeText(ids.length), ids)
-      : await this.removeUnlocked(sql, ids);
-    const taken = new Map(rows.map((row) => [Number(row.id), this.taken(row)]));
+    const remove = `delete from ${this.tables.buffer.name} where ${this.tables.buffer.column('id')} in `;
+    this.removeText ??= perCount((count) => `${remove}(${repeated('?', count)}) returning ${this.returning(sql)}`);
+    const taken = this.looksFirst(sql.dialect)
+      ? await this.removeUnlocked(sql, ids)
+      : this.readable(await sql.rows(this.removeText(ids.length), ids));
     return ids.map((id) => taken.get(id));
   }
 
@@ -108,17 +132,18 @@ export class BufferedSignals {
     );
   }
 
-  private async removeUnlocked(sql: Sql, ids: readonly number[]): Promise<Row[]> {
+  private async removeUnlocked(sql: Sql, ids: readonly number[]): Promise<ReadonlyMap<number, Taken>> {
     const { buffer } = this.tables;
+    await this.beginToWrite(sql);
     const among = `${buffer.column('id')} in (${repeated('?', ids.length)})`;
-    const text = `select ${buffer.selection} from ${buffer.name} where ${among}${sql.dialect.forUpdateSkipLocked}`;
-    const rows = await sql.rows(text, ids);
-    if (rows.length > 0)
-      await this.delete(
-        sql,
-        rows.map(({ id }) => id as Param),
-      );
-    return rows;
+    const text = `select ${buffer.selection} from ${buffer.name} where ${among}${lockFree(sql)}`;
+    const taken = this.readable(await sql.rows(text, ids));
+    if (taken.size > 0) await this.delete(sql, [...taken.keys()]);
+    return taken;
+  }
+
+  private readable(rows: readonly Row[]): ReadonlyMap<number, Taken> {
+    return new Map(this.tables.buffer.decodeReadable(rows).map(({ id, payload }) => [id, { payload }]));
   }
 
   /**
@@ -126,11 +151,15 @@ export class BufferedSignals {
    * only where there is no other. A signal whose taker dies meanwhile comes after those that were taken past it.
    */
   private async lockOldest(sql: Sql, token: string): Promise<Row | undefined> {
-    const { forUpdate, forUpdateSkipLocked } = sql.dialect;
-    const [free] = await sql.rows(`${this.selectOldest()}${forUpdateSkipLocked}`, [token]);
+    const [free] = await sql.rows(this.selectOldest() + lockFree(sql), [token]);
     if (free) return free;
-    const [row] = await sql.rows(`${this.selectOldest()}${forUpdate}`, [token]);
+    const [row] = await sql.rows(this.selectOldest() + sql.dialect.forUpdate, [token]);
     return row;
+  }
+
+  /** A transaction that reads before it writes cannot get SQLite's write lock while another holds it. */
+  private async beginToWrite(sql: Sql): Promise<void> {
+    if (sql.dialect.writesFirst) await sql.run(`delete from ${this.tables.buffer.name} where 1 = 0`, []);
   }
 
   private delete(sql: Sql, ids: readonly Param[]): Promise<number> {
@@ -141,8 +170,18 @@ export class BufferedSignals {
     );
   }
 
-  private taken({ payload }: Row): Taken {
-    return { payload: this.tables.buffer.decode({ payload }).payload };
+  /** What a delete returns of a signal. Built when the dialect is known. */
+  private returning({ dialect }: Sql): string {
+    this.returned ??= this.tables.buffer.selectionBy({ payload: (column) => dialect.jsonOrFail(column) });
+    return this.returned;
+  }
+
+  private takenOrNull([row]: readonly Row[]): Taken | null {
+    return row ? this.taken(row) : null;
+  }
+
+  private taken(row: Row): Taken {
+    return { payload: this.tables.buffer.decode(row).payload };
   }
 
   private selectOldest(): string {
@@ -168,14 +207,19 @@ export class BufferedSignals {
    * rows may have come since; the second branch tells that from an empty queue within the same round trip. It is in few
    * words because this is a miss most of the time, and planning it costs more than running it.
    */
-  private deleteLocked(): string {
+  private deleteLocked({ dialect }: Sql): string {
     const { buffer } = this.tables;
     const [id, token, publishedAt] = [buffer.column('id'), buffer.column('token'), buffer.column('publishedAt')];
-    const [gone, payload] = ['durable_gone', buffer.select('payload')];
+    const [gone, payload] = ['durable_gone', `${dialect.jsonOrFail(buffer.column('payload'))} as "payload"`];
     return (
       `with ${gone} as (delete from ${buffer.name} where ${id} = (${this.oldestId('?')} for update) returning ${payload}) ` +
       `select "payload", true as taken from ${gone} union all (select null, false from ${buffer.name} ` +
       `where ${token} = ? and ${publishedAt} is null and not exists (select 1 from ${gone}) limit 1)`
     );
   }
+}
+
+/** Locks what nobody else has locked, as far as the database can leave out the rest. */
+function lockFree({ dialect }: Sql): string {
+  return dialect.forUpdateSkipLocked ?? dialect.forUpdate;
 }

@@ -9,6 +9,7 @@ import type { Param, Row, Sql } from './session';
 import type { Tables } from './tables';
 import { perCount, repeated } from './texts';
 import type { StepCheckpoint } from './types';
+import { throwsWhenRead } from './unreadable';
 
 /** Where a checkpoint stands. */
 export interface Position {
@@ -88,8 +89,8 @@ export class Checkpoints {
     await sql.run(`insert into ${name} (${this.columns}) ${source}${this.conflict(sql)}`, [...row, ...guard.params]);
   }
 
-  /** The checkpoints at these positions, each decoded for its own caller. */
-  async get(sql: Sql, positions: readonly Position[]): Promise<(StepCheckpoint | null)[]> {
+  /** The checkpoints at these positions, each to be decoded for its own caller. */
+  async get(sql: Sql, positions: readonly Position[]): Promise<(() => StepCheckpoint | null)[]> {
     const { checkpoints } = this.tables;
     const scope = this.scope.ownedRows(checkpoints);
     const rows = await sql.rows(this.selectAt(positions.length), [
@@ -97,45 +98,49 @@ export class Checkpoints {
       ...scope.params,
     ]);
     const found = new Map(rows.map((row) => [positionKey(String(row.runId), Number(row.seq)), row]));
-    return positions.map(({ runId, seq }) => {
+    return positions.map(({ runId, seq }) => () => {
       const row = found.get(positionKey(runId, seq));
       return row ? toCheckpoint(checkpoints.decode(row)) : null;
     });
   }
 
-  /** All checkpoints of runs in `seq` order, compensations (negative) first, each decoded for its own caller. */
-  async list(sql: Sql, runIds: readonly string[]): Promise<StepCheckpoint[][]> {
+  /** All checkpoints of runs in `seq` order, compensations (negative) first, each run's to be decoded for its own caller. */
+  async list(sql: Sql, runIds: readonly string[]): Promise<(() => StepCheckpoint[])[]> {
     const { checkpoints } = this.tables;
     const rows = await sql.rows(this.listText(runIds.length), [...runIds, ...this.scope.ownedRows(checkpoints).params]);
-    const decoded = (found: readonly Row[]) => found.map((row) => toCheckpoint(checkpoints.decode(row)));
-    if (runIds.length === 1) return [decoded(rows)];
+    if (runIds.length === 1) return [() => this.listed(rows)];
     const byRun = new Map<unknown, Row[]>(runIds.map((runId) => [runId, []]));
     for (const row of rows) byRun.get(row.runId)?.push(row);
-    return runIds.map((runId) => decoded(byRun.get(runId) ?? []));
+    return runIds.map((runId) => () => this.listed(byRun.get(runId) ?? []));
+  }
+
+  /** One that cannot be read is among them: a run that did not see it would execute its step again. */
+  private listed(rows: readonly Row[]): StepCheckpoint[] {
+    return rows.map((row) => toCheckpoint(this.tables.checkpoints.decode(row, throwsWhenRead)));
   }
 
   /** The checkpoint of exactly this name with the highest `seq`. */
   async latestByName(sql: Sql, runId: string, name: string): Promise<StepCheckpoint | undefined> {
     const named = { text: ` and ${this.tables.checkpoints.column('name')} = ?`, params: [name] };
-    return (await this.select(sql, runId, named, `${this.bySeq('desc')} limit 1`))[0];
+    const [row] = await this.select(sql, runId, named, `${this.bySeq('desc')} limit 1`);
+    return row && toCheckpoint(this.tables.checkpoints.decode(row));
   }
 
   /** The checkpoints whose name begins with any of `prefixes`, in `seq` order. */
-  listByNamePrefix(sql: Sql, runId: string, prefixes: readonly string[]): Promise<StepCheckpoint[]> {
+  async listByNamePrefix(sql: Sql, runId: string, prefixes: readonly string[]): Promise<StepCheckpoint[]> {
     for (const prefix of prefixes) checkText(prefix, 'prefix');
     const name = this.tables.checkpoints.column('name');
     const { text, params } = startsWithAny(sql.dialect, name, prefixes);
-    return this.select(sql, runId, { text: ` and ${text}`, params }, this.bySeq('asc'));
+    return this.listed(await this.select(sql, runId, { text: ` and ${text}`, params }, this.bySeq('asc')));
   }
 
-  private async select(sql: Sql, runId: string, filter: Condition, order = ''): Promise<StepCheckpoint[]> {
+  private async select(sql: Sql, runId: string, filter: Condition, order = ''): Promise<Row[]> {
     const { checkpoints } = this.tables;
     const scope = this.scope.ownedRows(checkpoints);
-    const rows = await sql.rows(
+    return sql.rows(
       `select ${checkpoints.selection} from ${checkpoints.name} where ${this.ofRun}${filter.text}${scope.text}${order}`,
       [runId, ...filter.params, ...scope.params],
     );
-    return rows.map((row) => toCheckpoint(checkpoints.decode(row)));
   }
 
   /** Built at the first write, when the dialect is known. */

@@ -91,6 +91,13 @@ export interface Dialect {
   readonly takeOldest: 'delete-limit' | 'delete-subquery' | 'delete-locked' | 'lock-delete';
   /** The server's name for a bytewise collation that does not ignore trailing spaces, where names differ by server. */
   readonly collation?: MySqlCollation;
+  /**
+   * What a delete returns in place of a JSON column: its text, and where that may be no JSON the whole statement fails, so that
+   * nothing is deleted unread. Exact the one way only: some JSON of JavaScript's fails it too, and is read before it is deleted.
+   */
+  jsonOrFail(column: string): string;
+  /** The same for a column of numbers. */
+  numberOrFail(column: string): string;
   /** Whether `delete … returning` exists. */
   readonly returning: boolean;
 }
@@ -147,6 +154,28 @@ function isAtLeast(version: string, major: number, minor: number): boolean {
   return actualMajor > major || (actualMajor === major && actualMinor >= minor);
 }
 
+/** NULL where the text is no JSON: the functions that read JSON would fail the statement, whatever rows it is about. */
+function jsonOrNull(column: string): string {
+  return `case when json_valid(${column}) then ${column} end`;
+}
+
+/** The column, and no row at all where it is not fit. Made of the column: a constant would fail before any row is looked at. */
+function sqliteOrFail(fit: string, column: string): string {
+  return `case when ${fit} then ${column} else json(substr(${column}, 1, 0) || '{') end`;
+}
+
+/**
+ * A pattern of the words of JSON, nothing between them, in a literal of MySQL's. `json_valid` of MariaDB looks at how they are put
+ * together, and takes `\x`, `1.` and control characters for some. Without question marks, which MikroORM takes for parameters.
+ */
+const JSON_TOKENS = [
+  String.raw`^([ \t\n\r]++|[][{},:]|true|false|null`,
+  String.raw`|"([^"\\\x00-\x1f]++|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4})*+"`,
+  String.raw`|-{0,1}(0|[1-9][0-9]*+)(\.[0-9]++){0,1}+([eE][-+]{0,1}+[0-9]++){0,1}+)*+$`,
+]
+  .join('')
+  .replaceAll('\\', '\\\\');
+
 function onConflict(keys: readonly string[], action: string): string {
   return ` on conflict (${keys.join(', ')}) ${action}`;
 }
@@ -162,10 +191,10 @@ const sqlite: Dialect = {
     text: `${sqlite.replaceConflict(keys, columns)} where ${condition}`,
     times: 1,
   }),
-  hasTag: (column) => `exists (select 1 from json_each(${column}) as tag where tag.value = ?)`,
+  hasTag: (column) => `exists (select 1 from json_each(${jsonOrNull(column)}) as tag where tag.value = ?)`,
   tagOperand: (tag) => tag,
   hasAnyTag: (column, count) =>
-    `exists (select 1 from json_each(${column}) as tag where tag.value in (${repeated('?', count)}))`,
+    `exists (select 1 from json_each(${jsonOrNull(column)}) as tag where tag.value in (${repeated('?', count)}))`,
   leadingText: () => undefined,
   ordersById: true,
   readsPagesLate: false,
@@ -195,6 +224,9 @@ const sqlite: Dialect = {
   countsChangedRows: false,
   probe: undefined,
   takeOldest: 'delete-subquery',
+  jsonOrFail: (column) => sqliteOrFail(`json_valid(${column})`, column),
+  // Any column of SQLite's holds text.
+  numberOrFail: (column) => sqliteOrFail(`typeof(${column}) in ('integer', 'real')`, column),
   returning: true,
 };
 
@@ -232,6 +264,9 @@ const postgresql: Dialect = {
   deletePrefix: '',
   countsChangedRows: false,
   probe: PROBES.postgresql,
+  // A column of JSON holds nothing else; one that another hand made may be text.
+  jsonOrFail: (column) => `${column}::json::text`,
+  numberOrFail: (column) => column,
   takeOldest: 'delete-locked',
   returning: true,
 };
@@ -281,6 +316,8 @@ const mysql: Dialect = {
   countsChangedRows: true,
   probe: PROBES.mysql,
   takeOldest: 'lock-delete',
+  jsonOrFail: (column) => column,
+  numberOrFail: (column) => column,
   collation: MYSQL_COLLATIONS.mysql,
   returning: false,
 };
@@ -288,6 +325,10 @@ const mysql: Dialect = {
 const mariadb: Dialect = {
   ...mysql,
   takeOldest: 'delete-limit',
+  // The sum is beyond the largest number there is, which is an error in every mode. It is of the column: a constant would fail
+  // before any row is looked at.
+  jsonOrFail: (column) =>
+    `if(json_valid(${column}) and ${column} regexp '${JSON_TOKENS}', ${column}, ~0 + (1 + length(${column})))`,
   collation: MYSQL_COLLATIONS.mariadb,
   returning: true,
 };

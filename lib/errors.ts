@@ -72,17 +72,25 @@ export class DurableRunNotFoundError extends DurableStoreError {
   }
 }
 
-/** A stored value cannot be read: it is no JSON, or the store's codec cannot decode it. */
+/**
+ * A stored value is none of its column's type (JSON that was cut off, a time that is none), or the store's codec cannot decode it.
+ * The row is left as it is. Neither the message nor a field quotes the value.
+ */
 export class DurableRowError extends DurableStoreError {
   constructor(
+    /** The table's name in the database. */
     readonly table: string,
-    /** The contract's name of the field, e.g. `output`. */
-    readonly field: string,
-    /** The run the row is of; `undefined` for a buffered signal or event. */
-    readonly runId: string | undefined,
+    /** The column's name in the database. */
+    readonly column: string,
+    /**
+     * Which row, by the contract's names: `{ id }` of a run, `{ runId, seq }` of a checkpoint, `{ token }` of a waiter,
+     * `{ id, token }` of a buffered signal, with `eventId` of an event.
+     */
+    readonly key: Readonly<Record<string, string | number>>,
     problem: string,
   ) {
-    super('DURABLE_UNREADABLE_ROW', `${table}: ${field}${runId === undefined ? '' : ` of run ${runId}`} ${problem}`);
+    const row = Object.entries(key).map(([name, value]) => `${name} is ${JSON.stringify(value)}`);
+    super('DURABLE_UNREADABLE_ROW', `${table}.${column} cannot be read where ${row.join(' and ')}: it ${problem}`);
   }
 }
 

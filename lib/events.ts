@@ -4,6 +4,7 @@ import { checkCount, checkEpochMs, checkText } from './limits';
 import type { Sql } from './session';
 import type { Tables } from './tables';
 import type { BufferedEvent } from './types';
+import { beyondUnreadable } from './unreadable';
 
 /** What the token of a buffered event begins with; signal tokens that do are refused. */
 const EVENT_TOKEN_PREFIX = '\u0001event:';
@@ -40,20 +41,22 @@ export class Events {
     );
   }
 
-  /** The events of a name, oldest first, left where they are. */
+  /** The events of a name that can be read, oldest first, left where they are. */
   async list(sql: Sql, name: string, limit: number): Promise<BufferedEvent[]> {
     const { buffer } = this.tables;
     checkCount(limit, 'limit');
     const token = eventToken(name);
     if (limit === 0) return [];
     const eventId = buffer.column('eventId');
-    const rows = await sql.rows(
+    const text =
       `select ${buffer.selection} from ${buffer.name} where ${buffer.column('token')} = ? and ${eventId} is not null ` +
-        `order by ${buffer.column('publishedAt')}, ${sql.dialect.bytewise(eventId)} limit ?`,
-      [token, limit],
+      `order by ${buffer.column('publishedAt')}, ${sql.dialect.bytewise(eventId)} limit ?`;
+    const events = await beyondUnreadable(
+      limit,
+      (count) => sql.rows(text, [token, count]),
+      (rows) => buffer.decodeReadable(rows),
     );
-    return rows.map((row) => {
-      const { eventId: id, payload, publishedAt } = buffer.decode(row);
+    return events.map(({ eventId: id, payload, publishedAt }) => {
       return { id: id as string, payload, publishedAt: publishedAt as number };
     });
   }

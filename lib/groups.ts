@@ -177,8 +177,10 @@ async function takeBuffered(
   const [first, second] = tokens as readonly [string, string?];
   if (second === undefined) return [await sharing.call(label, 'once', (sql) => buffered.takeAlone(sql, first))];
   const ids = await sharing.call(label, 'repeatable', (sql) => buffered.oldestOf(sql, tokens));
+  const removal = <T>(work: (sql: Sql) => Promise<T>) =>
+    sharing.removal(label, (dialect) => buffered.looksFirst(dialect), work);
   const found = [...new Set(ids.filter((id) => id !== undefined))].sort((a, b) => a - b);
-  const removed = found.length === 0 ? [] : await sharing.removal(label, (sql) => buffered.remove(sql, found));
+  const removed = found.length === 0 ? [] : await removal((sql) => buffered.remove(sql, found));
   const taken = new Map(found.map((id, n) => [id, removed[n]]));
   return ids.map((id) => {
     if (id === undefined) return null;

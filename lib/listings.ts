@@ -1,4 +1,5 @@
 import type { Dialect } from './dialect';
+import type { DurableRowError } from './errors';
 import { checkCount, checkEpochMs, checkText } from './limits';
 import type { Question } from './questions';
 import { toRun } from './rows';
@@ -7,6 +8,7 @@ import { all, before, type Condition, type Scope } from './scope';
 import type { Row, Sql } from './session';
 import type { Tables } from './tables';
 import type { RunFacet, RunFacetQuery, RunQuery, RunStatus, WorkflowRun } from './types';
+import { beyondUnreadable, unreadableRun } from './unreadable';
 
 /** Asks a question of the database. */
 export type Ask = (question: Question) => Promise<readonly Row[]>;
@@ -23,21 +25,32 @@ export class Listings {
     return this.select(this.status('running', 'cancelling'), namespace, this.oldestFirst(dialect));
   }
 
-  /** At most `limit` runs nobody has picked up yet; the oldest first. A backlog is read as far as the limit reaches. */
+  /**
+   * At most `limit` runs nobody has picked up yet that can be read; the oldest first. A backlog is read as far as the limit
+   * reaches, and as much further as there are runs in it that cannot be read: nothing waits behind those.
+   */
   async pending(ask: Ask, dialect: Dialect, limit: number, namespace?: string): Promise<WorkflowRun[]> {
     checkCount(limit, 'limit');
-    const { runs } = this.tables;
     const pending = this.within(this.status('pending'), namespace);
     if (limit === 0) return [];
-    if (dialect.ordersById) return this.decode(await ask(this.oldest(dialect, pending, limit)));
+    return beyondUnreadable(
+      limit,
+      (count) => this.backlog(ask, dialect, pending, count),
+      (rows) => this.readable(rows).sort(byAge),
+    );
+  }
+
+  private async backlog(ask: Ask, dialect: Dialect, pending: Condition, limit: number): Promise<readonly Row[]> {
+    const { runs } = this.tables;
+    if (dialect.ordersById) return ask(this.oldest(dialect, pending, limit));
     // Seldom more than the limit: then these are all, whatever order they are found in.
     const few = await ask({
       text: `select ${runs.selection} from ${runs.name} where ${pending.text} limit ?`,
       params: [...pending.params, limit],
     });
-    if (few.length < limit) return this.decode(few).sort(byAge);
+    if (few.length < limit) return few;
     const reached = all([pending, ...(await this.reached(ask, pending, limit))]);
-    return this.decode(await ask(this.oldest(dialect, reached, limit)));
+    return ask(this.oldest(dialect, reached, limit));
   }
 
   private oldest(dialect: Dialect, { text, params }: Condition, limit: number): Question {
@@ -56,8 +69,8 @@ export class Listings {
       text: `select ${runs.select('createdAt')} from ${runs.name} where ${text} order by ${createdAt} limit 1 offset ?`,
       params: [...params, limit - 1],
     });
-    if (!last) return [];
-    return [before(this.tables, createdAt, runs.decode(last).createdAt.getTime() + 1)];
+    const [time] = runs.decodeReadable(last ? [last] : []);
+    return time ? [before(this.tables, createdAt, time.createdAt.getTime() + 1)] : [];
   }
 
   /** Suspended runs whose timer is due at `nowMs`; the longest due first. */
@@ -92,9 +105,18 @@ export class Listings {
     return { text: `select ${runs.selection} ${source}`, params: [...params, ...page.params] };
   }
 
-  /** The runs of an answer. */
-  decode(rows: readonly Row[]): WorkflowRun[] {
-    return rows.map((row) => toRun(this.tables.runs.decode(row)));
+  /** The runs of an answer that can be read: what is to be executed has to be as it was stored. */
+  readable(rows: readonly Row[]): WorkflowRun[] {
+    return this.tables.runs.decodeReadable(rows).map(toRun);
+  }
+
+  /** All runs of an answer: whoever looks for a run, or counts those in flight, has to see one that cannot be read. */
+  all(rows: readonly Row[]): WorkflowRun[] {
+    return rows.map((row) => {
+      const errors: DurableRowError[] = [];
+      const run = toRun(this.tables.runs.decode(row, (error) => errors.push(error)));
+      return errors[0] ? unreadableRun(run, errors[0]) : run;
+    });
   }
 
   /** Counts per status and origin over everything a query matches. */

@@ -1,3 +1,4 @@
+import type { WorkflowRunRow } from '../schemas/workflow-run';
 import type { BufferedSignals } from './buffered-signals';
 import { durationMs } from './duration';
 import { checkCount, checkEpochMs } from './limits';
@@ -165,7 +166,8 @@ export class Retention {
   }
 
   private ms(row: Row): number {
-    return (this.tables.runs.decode(row).updatedAt as Date).getTime();
+    const { updatedAt } = this.tables.runs.decode(row, () => undefined) as Partial<WorkflowRunRow>;
+    return updatedAt?.getTime() ?? Number.NaN;
   }
 
   private before(ms: number): Condition {

@@ -125,7 +125,10 @@ export function toRun(row: WorkflowRunRow): WorkflowRun {
 
 /** Rows of adapters that had no `enqueuedAt` read as having started when they were queued. */
 export function toCheckpoint(row: StepCheckpointRow): StepCheckpoint {
-  return { ...row, enqueuedAt: row.enqueuedAt ?? row.startedAt } as StepCheckpoint;
+  // As it is, be it a time or an accessor that throws.
+  const startedAt = Object.getOwnPropertyDescriptor(row, 'startedAt');
+  if (startedAt && !Object.hasOwn(row, 'enqueuedAt')) Object.defineProperty(row, 'enqueuedAt', startedAt);
+  return row as StepCheckpoint;
 }
 
 export function toWaiter(row: SignalWaiterRow): SignalWaiter {

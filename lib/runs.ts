@@ -70,12 +70,12 @@ export class Runs {
     }
   }
 
-  /** The runs of these ids, each decoded for its own caller. */
-  async get(sql: Sql, runIds: readonly string[]): Promise<(WorkflowRun | null)[]> {
+  /** The runs of these ids, each to be decoded for its own caller. */
+  async get(sql: Sql, runIds: readonly string[]): Promise<(() => WorkflowRun | null)[]> {
     const { runs } = this.tables;
     const rows = await sql.rows(this.select(runIds.length), [...runIds, ...this.scope.runs().params]);
     const byId = new Map(rows.map((row) => [row.id, row]));
-    return runIds.map((runId) => {
+    return runIds.map((runId) => () => {
       const row = byId.get(runId);
       return row ? toRun(runs.decode(row)) : null;
     });

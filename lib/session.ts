@@ -138,10 +138,14 @@ export class Session {
     });
   }
 
-  /** Removals whose rows are wanted: statements by themselves that return them, or a transaction in which they are locked first. */
-  async removal<T>(label: string, work: (sql: Sql) => Promise<T>): Promise<T> {
-    const { returning } = await this.dialect(label);
-    return returning ? this.call(label, 'once', work) : this.transaction(label, 'once', work);
+  /** Removals whose rows are wanted: statements by themselves that return them, or a transaction in which they are looked at first. */
+  async removal<T>(
+    label: string,
+    looksFirst: (dialect: Dialect) => boolean,
+    work: (sql: Sql) => Promise<T>,
+  ): Promise<T> {
+    const looks = looksFirst(await this.dialect(label));
+    return looks ? this.transaction(label, 'once', work) : this.call(label, 'once', work);
   }
 
   /** Resolve when no call is under way, and after `boundMs` in any case. */

@@ -1,4 +1,5 @@
 import type { Repeat } from './attempts';
+import type { Dialect } from './dialect';
 import { DurableDatabaseError } from './errors';
 import { isOneRowsFault } from './failures';
 import { type GroupBounds, GroupCommit, type Grouping } from './group-commit';
@@ -47,8 +48,8 @@ export class Sharing {
   }
 
   /** Removals whose rows are wanted; see {@link Session.removal}. */
-  removal<T>(label: string, work: (sql: Sql) => Promise<T>): Promise<T> {
-    return this.session.removal(label, work);
+  removal<T>(label: string, looksFirst: (dialect: Dialect) => boolean, work: (sql: Sql) => Promise<T>): Promise<T> {
+    return this.session.removal(label, looksFirst, work);
   }
 
   /** Changes, together or not at all, of what nobody has locked; `undefined` where the database cannot leave out the rest. */

@@ -16,7 +16,7 @@ import { boundsOf, Retention } from './retention';
 import { Runs } from './runs';
 import { ensureMikroOrmDurableSchema, planMikroOrmDurableSchema } from './schema';
 import { Scope } from './scope';
-import { type OrmLike, Session } from './session';
+import { type OrmLike, type Row, Session } from './session';
 import { Sharing } from './sharing';
 import { StepHandle, Superseded } from './step-handle';
 import { inTransaction } from './step-transaction';
@@ -159,9 +159,13 @@ export class MikroOrmStateStore implements StateStore {
     if (!(await found)) throw new DurableRunNotFoundError(runId);
   }
 
+  /** @throws DurableRowError for a run that cannot be read; see {@link listRuns} for what can be done about it */
   async getRun(runId: string): Promise<WorkflowRun | null> {
     checkText(runId, 'runId');
-    return this.guards.read(runId, () => this.groups.getRun.submit(runId));
+    return this.guards.read(runId, async () => {
+      const read = await this.groups.getRun.submit(runId);
+      return read();
+    });
   }
 
   /** Delete a run, its checkpoints, waiters and attributes in one transaction. Buffered signals stay. */
@@ -184,10 +188,12 @@ export class MikroOrmStateStore implements StateStore {
     );
   }
 
+  /** @throws DurableRowError for a checkpoint that cannot be read */
   async getCheckpoint(runId: string, seq: number): Promise<StepCheckpoint | null> {
     checkText(runId, 'runId');
     checkInteger(seq, 'seq');
-    return this.groups.getCheckpoint.submit({ runId, seq });
+    const read = await this.groups.getCheckpoint.submit({ runId, seq });
+    return read();
   }
 
   /** Write a checkpoint in place of any at its `(runId, seq)`: every column, absent fields as NULL. */
@@ -201,13 +207,21 @@ export class MikroOrmStateStore implements StateStore {
     );
   }
 
-  /** All checkpoints of a run in `seq` order. */
+  /**
+   * All checkpoints of a run in `seq` order. One that cannot be read is among them: what can be read of it is there, and the rest
+   * throws a `DurableRowError` when it is looked at, so that the engine fails the run whose step needs it, and no other.
+   */
   async listCheckpoints(runId: string): Promise<StepCheckpoint[]> {
     checkText(runId, 'runId');
-    return this.groups.listCheckpoints.submit(runId);
+    const read = await this.groups.listCheckpoints.submit(runId);
+    return read();
   }
 
-  /** The checkpoint of exactly this name with the highest `seq`. */
+  /**
+   * The checkpoint of exactly this name with the highest `seq`.
+   *
+   * @throws DurableRowError for one that cannot be read
+   */
   async getLatestCheckpointByName(runId: string, name: string): Promise<StepCheckpoint | undefined> {
     checkText(runId, 'runId');
     checkText(name, 'name');
@@ -216,7 +230,7 @@ export class MikroOrmStateStore implements StateStore {
     );
   }
 
-  /** The checkpoints whose name literally begins with any of `prefixes`, in `seq` order. */
+  /** The checkpoints whose name literally begins with any of `prefixes`, in `seq` order; see {@link listCheckpoints}. */
   async listCheckpointsByNamePrefix(runId: string, prefixes: string[]): Promise<StepCheckpoint[]> {
     checkText(runId, 'runId');
     if (prefixes.length === 0) return [];
@@ -225,7 +239,7 @@ export class MikroOrmStateStore implements StateStore {
     );
   }
 
-  /** Runs in `running` or `cancelling`, leased or not, oldest first. */
+  /** Runs in `running` or `cancelling`, leased or not, oldest first. Without those that cannot be read, like every list of runs to execute. */
   async listIncompleteRuns(namespace?: string): Promise<WorkflowRun[]> {
     const runs = await this.scan('listIncompleteRuns', (dialect) => this.listings.incomplete(dialect, namespace));
     this.guards.listed('active', runs);
@@ -292,6 +306,8 @@ export class MikroOrmStateStore implements StateStore {
   /**
    * Remove the waiter on `token` and return it, or null. Of any number of callers exactly one receives it. A waiter whose
    * step is completed is left over from an older turn, and is neither taken nor listed.
+   *
+   * @throws DurableRowError for one that cannot be read; it stays
    */
   async takeSignalWaiter(token: string): Promise<SignalWaiter | null> {
     checkText(token, 'token');
@@ -306,7 +322,7 @@ export class MikroOrmStateStore implements StateStore {
     return this.session.transaction(label, 'once', (sql) => this.waiters.takeLocked(sql, token));
   }
 
-  /** Waiters whose token literally begins with `prefix` (`''`: all), by run, furthest step first. */
+  /** Waiters whose token literally begins with `prefix` (`''`: all), by run, furthest step first; without those that cannot be read. */
   async listSignalWaiters(prefix: string): Promise<SignalWaiter[]> {
     const label = 'listSignalWaiters';
     const question = this.waiters.list(await this.session.dialect(label), prefix);
@@ -326,12 +342,17 @@ export class MikroOrmStateStore implements StateStore {
     await this.groups.bufferSignal.submit(this.buffered.params(token, payload));
   }
 
-  /** Remove the oldest buffered signal of `token` and return it; null only when there was none. Each goes to one caller. */
+  /**
+   * Remove the oldest buffered signal of `token` and return it; null only when there was none. Each goes to one caller.
+   *
+   * @throws DurableRowError for one that cannot be read; it stays, and with it those behind it, until it is mended or deleted
+   */
   async takeBufferedSignal(token: string): Promise<{ payload: unknown } | null> {
     checkText(token, 'token');
     const outcome = await this.groups.takeBufferedSignal.submit(token);
     if (outcome !== 'present') return outcome;
-    return this.session.removal('takeBufferedSignal', (sql) => this.buffered.takeOldest(sql, token));
+    const looksFirst = (dialect: Dialect) => this.buffered.looksFirst(dialect);
+    return this.session.removal('takeBufferedSignal', looksFirst, (sql) => this.buffered.takeOldest(sql, token));
   }
 
   /** Keep a published event until a waiter claims it. */
@@ -339,7 +360,7 @@ export class MikroOrmStateStore implements StateStore {
     await this.session.call('bufferEvent', 'repeatable', (sql) => this.events.buffer(sql, event));
   }
 
-  /** The oldest `limit` buffered events of exactly this name, left in place. */
+  /** The oldest `limit` buffered events of exactly this name, left in place; without those that cannot be read. */
   async listBufferedEvents(name: string, limit: number): Promise<BufferedEvent[]> {
     return this.session.call('listBufferedEvents', 'repeatable', (sql) => this.events.list(sql, name, limit));
   }
@@ -377,9 +398,15 @@ export class MikroOrmStateStore implements StateStore {
     }
   }
 
-  /** The runs a query matches, newest first (`createdAt`, then `id`), paged by `limit` and `offset`. */
+  /**
+   * The runs a query matches, newest first (`createdAt`, then `id`), paged by `limit` and `offset`.
+   *
+   * A run that cannot be read is among them, without what cannot be read of it, without `wakeAt`, and with an `error` of the code
+   * `DURABLE_UNREADABLE_ROW` that names it. `updateRun` mends or ends it, `deleteRun` removes it; neither needs to read it.
+   */
   async listRuns(query: RunQuery): Promise<WorkflowRun[]> {
-    const runs = await this.scan('listRuns', (dialect) => this.listings.matching(dialect, query));
+    const all = (rows: readonly Row[]) => this.listings.all(rows);
+    const runs = await this.scan('listRuns', (dialect) => this.listings.matching(dialect, query), all);
     if (isBlockedScan(query)) this.guards.listed('blocked', runs);
     return runs;
   }
@@ -400,9 +427,13 @@ export class MikroOrmStateStore implements StateStore {
     await this.session.settled(boundMs);
   }
 
-  private async scan(label: string, select: (dialect: Dialect) => Question | null): Promise<WorkflowRun[]> {
+  private async scan(
+    label: string,
+    select: (dialect: Dialect) => Question | null,
+    decode: (rows: readonly Row[]) => WorkflowRun[] = (rows) => this.listings.readable(rows),
+  ): Promise<WorkflowRun[]> {
     const question = select(await this.session.dialect(label));
-    return question === null ? [] : this.listings.decode(await this.questions.ask(label, question));
+    return question === null ? [] : decode(await this.questions.ask(label, question));
   }
 
   private view(): View {

@@ -6,6 +6,7 @@ import type { TableDefinition } from '../schemas/definition';
 import { type RunAttributeRow, runAttribute } from '../schemas/run-attribute';
 import { type SignalWaiterRow, signalWaiter } from '../schemas/signal-waiter';
 import { type StepCheckpointRow, stepCheckpoint } from '../schemas/step-checkpoint';
+import { UnreadableValue } from '../schemas/unreadable';
 import { type WorkflowRunRow, workflowRun } from '../schemas/workflow-run';
 import { DurableConfigurationError, DurableRowError } from './errors';
 import { isError } from './failures';
@@ -17,8 +18,11 @@ import type { PayloadCodec } from './types';
 interface Column {
   /** Quoted column name. */
   readonly name: string;
+  readonly bareName: string;
   /** The expression that reads it, under its property's name. */
   readonly selected: string;
+  /** Another expression under that name. */
+  as(expression: string): string;
   encode(value: unknown, field: string): Param;
   decode(raw: unknown): unknown;
 }
@@ -27,6 +31,8 @@ interface Column {
 export class Table<Shape extends object> {
   /** Quoted, with its schema where it has one. */
   readonly name: string;
+  /** Whether a codec has a say in what can be read, of which the database knows nothing. */
+  readonly isEncoded: boolean;
   readonly properties: readonly (keyof Shape & string)[];
   /** The select list of all columns, each under its property's name. */
   readonly selection: string;
@@ -36,18 +42,25 @@ export class Table<Shape extends object> {
     private readonly meta: EntityMetadata,
     platform: Platform,
     schema: string | undefined,
+    /** What a row that cannot be read is named by. */
+    private readonly keys: readonly (keyof Shape & string)[],
     codec?: PayloadCodec,
   ) {
     const quote = (name: string) => platform.quoteIdentifier(name);
     this.name = schema ? `${quote(schema)}.${quote(meta.tableName)}` : quote(meta.tableName);
     this.properties = Object.keys(meta.properties) as (keyof Shape & string)[];
+    this.isEncoded = codec !== undefined;
     const columns = new Map<string, Column>();
     for (const property of Object.values(meta.properties)) {
       const type = property.customType as DurableType<unknown, unknown>;
-      const name = quote(property.fieldNames[0] as string);
+      const bareName = property.fieldNames[0] as string;
+      const name = quote(bareName);
+      const as = (expression: string) => `${expression} as ${quote(property.name)}`;
       columns.set(property.name, {
         name,
-        selected: `${type.selectSql(name, platform)} as ${quote(property.name)}`,
+        bareName,
+        as,
+        selected: as(type.selectSql(name, platform)),
         ...conversions(property, platform, codec),
       });
     }
@@ -58,6 +71,15 @@ export class Table<Shape extends object> {
   /** The select list of these properties, each column under its property's name. */
   select(...properties: readonly (keyof Shape & string)[]): string {
     return properties.map((property) => this.of(property).selected).join(', ');
+  }
+
+  /** All columns, some of them by another expression. */
+  selectionBy(expressions: { readonly [Property in keyof Shape & string]?: (column: string) => string }): string {
+    const selected = this.properties.map((property) => {
+      const expression = expressions[property];
+      return expression ? this.of(property).as(expression(this.column(property))) : this.of(property).selected;
+    });
+    return selected.join(', ');
   }
 
   /** Quoted name of the property's column. */
@@ -71,11 +93,12 @@ export class Table<Shape extends object> {
   }
 
   /**
-   * The contract's object from a row selected by {@link selection}: SQL NULL reads as an absent key.
+   * The contract's object from a row selected by {@link selection}: SQL NULL reads as an absent key. What becomes of a value
+   * that cannot be read is up to `unreadable`; without it the row cannot be read.
    *
-   * @throws DurableRowError `DURABLE_UNREADABLE_ROW`
+   * @throws DurableRowError
    */
-  decode(row: Row): Shape {
+  decode(row: Row, unreadable: Unreadable = refuse): Shape {
     const shape: Record<string, unknown> = {};
     for (const [property, column] of this.columns) {
       const raw = row[property];
@@ -83,10 +106,30 @@ export class Table<Shape extends object> {
       try {
         shape[property] = column.decode(raw);
       } catch (error) {
-        throw new DurableRowError(this.meta.tableName, property, runIdOf(row), problemOf(error));
+        const key = this.keyOf(row, property);
+        unreadable(new DurableRowError(this.meta.tableName, column.bareName, key, problemOf(error)), shape, property);
       }
     }
     return shape as Shape;
+  }
+
+  /** The objects of those rows that can be read. */
+  decodeReadable(rows: readonly Row[]): Shape[] {
+    const shapes: Shape[] = [];
+    for (const row of rows) {
+      let isReadable = true;
+      const shape = this.decode(row, () => {
+        isReadable = false;
+      });
+      if (isReadable) shapes.push(shape);
+    }
+    return shapes;
+  }
+
+  /** What a row is named by, as far as it can be read. */
+  private keyOf(row: Row, unreadable: string): DurableRowError['key'] {
+    const present = this.keys.filter((key) => key !== unreadable && row[key] !== null && row[key] !== undefined);
+    return Object.fromEntries(present.map((key) => [key, this.of(key).decode(row[key]) as string | number]));
   }
 
   private of(property: string): Column {
@@ -114,15 +157,17 @@ function conversions({ name, customType }: EntityProperty, platform: Platform, c
   };
 }
 
-/** The run a row is of, if it was selected. */
-function runIdOf({ runId, id }: Row): string | undefined {
-  const key = runId ?? id;
-  return typeof key === 'string' ? key : undefined;
+/** What becomes of a value that cannot be read: `shape` is what the row's object is so far, without this `property`. */
+export type Unreadable = (error: DurableRowError, shape: Record<string, unknown>, property: string) => void;
+
+function refuse(error: DurableRowError): void {
+  throw error;
 }
 
-/** What went wrong, without the words of a parser or a codec: they quote what they read. */
+/** What is wrong with a value, without the words of a codec, which may quote it. */
 function problemOf(error: unknown): string {
-  return `cannot be read (${isError(error) ? error.constructor.name : typeof error})`;
+  if (error instanceof UnreadableValue) return error.message;
+  return `cannot be decoded by the codec (${isError(error) ? error.constructor.name : typeof error})`;
 }
 
 /** The five tables as the ORM has them registered. */
@@ -141,16 +186,19 @@ export interface Tables {
  */
 export function tablesOf(em: EntityManager, codec?: PayloadCodec): Tables {
   const metadata = durableMetadata(em);
-  const table = <Shape extends object>(definition: TableDefinition<Shape>): Table<Shape> => {
+  const table = <Shape extends object>(
+    definition: TableDefinition<Shape>,
+    ...keys: (keyof Shape & string)[]
+  ): Table<Shape> => {
     const meta = metadata.get(definition.name) as EntityMetadata;
-    return new Table<Shape>(meta, em.getPlatform(), schemaInForce(em, meta), codec);
+    return new Table<Shape>(meta, em.getPlatform(), schemaInForce(em, meta), keys, codec);
   };
   return {
-    runs: table(workflowRun),
-    checkpoints: table(stepCheckpoint),
-    attributes: table(runAttribute),
-    waiters: table(signalWaiter),
-    buffer: table(bufferedSignal),
+    runs: table(workflowRun, 'id'),
+    checkpoints: table(stepCheckpoint, 'runId', 'seq'),
+    attributes: table(runAttribute, 'runId', 'key'),
+    waiters: table(signalWaiter, 'token'),
+    buffer: table(bufferedSignal, 'id', 'token', 'eventId'),
   };
 }
 

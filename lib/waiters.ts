@@ -4,6 +4,7 @@ import { checkText } from './limits';
 import { startsWith } from './prefix';
 import { stepCompleted } from './progress';
 import type { Question } from './questions';
+import { retake, takeOrLook } from './retake';
 import { toWaiter, waiterParams } from './rows';
 import type { Scope } from './scope';
 import type { Param, Row, Sql } from './session';
@@ -15,7 +16,7 @@ import type { SignalWaiter } from './types';
 export class Waiters {
   /** The key, the token, comes first. */
   private readonly columns: readonly string[];
-  private readonly takeText: (count: number) => string;
+  private takeText: ((count: number) => string) | undefined;
   private readonly insert: string;
   /** That the step of a stored waiter is not completed, as a condition to append. */
   private readonly open: string;
@@ -27,13 +28,8 @@ export class Waiters {
     private readonly scope: Scope,
   ) {
     const { waiters } = tables;
-    const confined = scope.ownedRows(waiters).text;
     const stored = (property: 'runId' | 'seq') => `${waiters.name}.${waiters.column(property)}`;
     this.open = ` and not ${stepCompleted(tables, stored('runId'), stored('seq'))}`;
-    const byToken = `delete from ${waiters.name} where ${waiters.column('token')}`;
-    this.takeText = perCount(
-      (count) => `${byToken} in (${repeated('?', count)})${confined}${this.open} returning ${waiters.selection}`,
-    );
     this.columns = waiters.properties.map((property) => waiters.column(property));
     this.insert = `insert into ${waiters.name} (${this.columns.join(', ')}) `;
     const row = repeated('?', this.columns.length);
@@ -77,10 +73,32 @@ export class Waiters {
     await sql.run(this.insert + values + conflict.text, [...row, ...guard.params, ...this.stepOf(row), ...owners]);
   }
 
-  /** Remove the waiters on different tokens and return them. Of any number of callers one receives each. */
+  /**
+   * Remove the waiters on different tokens and return them. Of any number of callers one receives each. All of them can be
+   * read, or nothing is removed.
+   */
   async take(sql: Sql, tokens: readonly string[]): Promise<(SignalWaiter | null)[]> {
+    const [token, ...others] = tokens as [string, ...string[]];
+    if (others.length > 0) return this.takeAtOnce(sql, tokens);
+    const look = async () => {
+      const outcome = await this.takeByCount(sql, token);
+      return outcome === 'present' ? 'contended' : outcome;
+    };
+    return takeOrLook(
+      () => this.takeAtOnce(sql, tokens),
+      async () => [await retake(look)],
+    );
+  }
+
+  private async takeAtOnce(sql: Sql, tokens: readonly string[]): Promise<(SignalWaiter | null)[]> {
     const { waiters } = this.tables;
-    const rows = await sql.rows(this.takeText(tokens.length), [...tokens, ...this.scope.ownedRows(waiters).params]);
+    const scope = this.scope.ownedRows(waiters);
+    this.takeText ??= perCount((count) => {
+      const returned = waiters.selectionBy({ seq: (column) => sql.dialect.numberOrFail(column) });
+      const among = `${waiters.column('token')} in (${repeated('?', count)})`;
+      return `delete from ${waiters.name} where ${among}${scope.text}${this.open} returning ${returned}`;
+    });
+    const rows = await sql.rows(this.takeText(tokens.length), [...tokens, ...scope.params]);
     const taken = new Map(rows.map((row) => [row.token, toWaiter(waiters.decode(row))]));
     return tokens.map((token) => taken.get(token) ?? null);
   }
@@ -133,9 +151,9 @@ export class Waiters {
     return [at('runId'), at('seq')];
   }
 
-  /** The waiters of an answer. */
+  /** The waiters of an answer that can be read. */
   decode(rows: readonly Row[]): SignalWaiter[] {
-    return rows.map((row) => toWaiter(this.tables.waiters.decode(row)));
+    return this.tables.waiters.decodeReadable(rows).map(toWaiter);
   }
 
   /** Remove exactly this waiter: token, run and step all match. */

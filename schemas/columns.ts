@@ -2,6 +2,7 @@ import { type EntityProperty, EntitySchema, type Platform, Type } from '@mikro-o
 import { type Database, databaseOf } from './database';
 import { resolveIndexes } from './indexes';
 import { decodeInstant, encodeInstant, instantSql } from './instants';
+import { readJson, readNumber, UnreadableValue } from './unreadable';
 
 /**
  * A column type of ours: the same meaning on every database, deaf to the host's time zone and naming settings.
@@ -12,6 +13,7 @@ export abstract class DurableType<Value, Raw> extends Type<Value | null | undefi
   /** The declared column type on `database`. */
   protected abstract declare(database: Database): string;
   protected abstract encode(value: Value, database: Database): Raw;
+  /** @throws UnreadableValue for what is no value of this type, which a hand or an older schema left */
   protected abstract decode(raw: unknown): Value;
 
   /** The expression by which the store reads the column, free of session settings and of what drivers parse themselves. */
@@ -176,7 +178,7 @@ export class PayloadType extends DurableType<unknown, string> {
   }
 
   protected decode(raw: unknown): unknown {
-    return JSON.parse(String(raw));
+    return readJson(String(raw));
   }
 }
 
@@ -228,7 +230,9 @@ export class TagsType extends DurableType<string[], string> {
   }
 
   protected decode(raw: unknown): string[] {
-    return typeof raw === 'string' ? JSON.parse(raw) : (raw as string[]);
+    const tags = typeof raw === 'string' ? readJson(raw) : raw;
+    if (Array.isArray(tags) && tags.every((tag) => typeof tag === 'string')) return tags;
+    throw new UnreadableValue('is no array of strings');
   }
 }
 
@@ -296,7 +300,7 @@ abstract class NumberType extends DurableType<number, number> {
   }
 
   protected decode(raw: unknown): number {
-    return Number(raw);
+    return readNumber(raw);
   }
 }
 

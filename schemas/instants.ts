@@ -1,4 +1,5 @@
 import type { Database } from './database';
+import { readNumber, UnreadableValue } from './unreadable';
 
 /** The range of JavaScript dates, in epoch milliseconds. */
 const MAX_JS_MS = 8.64e15;
@@ -29,11 +30,16 @@ export function encodeInstant(ms: number, database: Database): string | number {
   return database === 'postgresql' ? `${utcText(storable)}+00` : utcText(storable);
 }
 
-/** Epoch milliseconds from what {@link instantSql} selects, or from what a driver makes of the bare column. */
+/**
+ * Epoch milliseconds from what {@link instantSql} selects, or from what a driver makes of the bare column.
+ *
+ * @throws UnreadableValue for what is no time of JavaScript's: PostgreSQL's `infinity`, MySQL's zero date, text in SQLite
+ */
 export function decodeInstant(raw: unknown): number {
-  if (typeof raw === 'number') return Math.round(raw);
-  if (raw instanceof Date) return raw.getTime();
-  return parseInstantText(String(raw));
+  const ms =
+    raw instanceof Date ? raw.getTime() : typeof raw === 'number' ? Math.round(raw) : parseInstantText(String(raw));
+  if (Math.abs(ms) <= MAX_JS_MS) return ms;
+  throw new UnreadableValue('is no point in time');
 }
 
 /** The SQL expression that reads an instant column free of session and driver time zones. */
@@ -63,8 +69,9 @@ const INSTANT_TEXT =
 /** Text without an offset is UTC: a MySQL `datetime` has none. */
 function parseInstantText(text: string): number {
   const parts = INSTANT_TEXT.exec(text);
-  if (!parts) return Math.round(Number(text));
+  if (!parts) return Math.round(readNumber(text));
   const field = (position: number) => Number(parts[position] ?? 0);
+  if (field(2) === 0 || field(3) === 0) return Number.NaN;
   const ms = Number((parts[7] ?? '').padEnd(3, '0').slice(0, 3));
   const local = new Date(Date.UTC(2000, field(2) - 1, field(3), field(4), field(5), field(6), ms));
   // Date.UTC reads years below 100 as 19xx.

@@ -235,8 +235,8 @@ eachDatabase(KINDS, (kind) => {
       name: 'DurableRowError',
       code: 'DURABLE_UNREADABLE_ROW',
       table: 'durable_workflow_runs',
-      field: 'input',
-      runId: run.id,
+      column: 'input',
+      key: { id: run.id },
     });
     expect(`${error.message} ${error.stack} ${String(error.cause)}`).not.toContain(WORD);
     expect((await store.getRun(run.id))?.input).toEqual(payload());

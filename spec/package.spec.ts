@@ -13,6 +13,7 @@ const EXPORTS = [
   'DurableConfigurationError',
   'DurableDatabaseError',
   'DurableInputError',
+  'DurableRowError',
   'DurableRunNotFoundError',
   'DurableSchemaError',
   'DurableStoreError',
