@@ -12,8 +12,12 @@ export interface RetryOptions {
   forMs?: number;
 }
 
-/** What repeating a call after a lost connection would do. */
-export type Repeat = 'repeatable' | 'once';
+/**
+ * Whether a call is tried again when nobody knows whether it took effect. Others may have acted in between, so that what is
+ * `repeatable` asks {@link Sql.inDoubt} under which condition it is still right. `again`: an earlier call of the same may have
+ * taken effect before this one begins.
+ */
+export type Repeat = 'repeatable' | 'once' | 'again';
 
 /** For how long calls are tried unless the host says otherwise. */
 export const RETRY_FOR_MS = 180_000;
@@ -24,7 +28,11 @@ const LONGEST_DELAY_MS = 1000;
 export class StatementError extends DurableStoreError {
   declare readonly cause: Error;
 
-  constructor(cause: Error) {
+  constructor(
+    cause: Error,
+    /** Whether the statement's transaction ended before its commit was asked for. */
+    readonly rolledBack = false,
+  ) {
     super('DURABLE_DATABASE_ERROR', cause.message, { cause });
   }
 }
@@ -35,14 +43,25 @@ export class StatementError extends DurableStoreError {
  * @throws DurableDatabaseError, DurableSchemaError where a table or column is missing, DurableClosedError where the host has
  * closed the ORM; other errors of ours as they are
  */
-export function attempted<T>(label: string, retry: RetryOptions, repeat: Repeat, work: () => Promise<T>): Promise<T> {
-  return repeated(retry, work, (error, attempt) => {
-    if (error instanceof DurableStoreError && !(error instanceof StatementError)) return { error };
-    const cause = error instanceof StatementError ? error.cause : (error as Error);
-    const failure = classify(cause);
-    const again = failure !== 'final' && (failure !== 'in-doubt' || repeat === 'repeatable');
-    return { again, error: translated(cause, label, attempt, failure) };
-  });
+export function attempted<T>(
+  label: string,
+  retry: RetryOptions,
+  repeat: Repeat,
+  work: (inDoubt: boolean) => Promise<T>,
+): Promise<T> {
+  let inDoubt = repeat === 'again';
+  return repeated(
+    retry,
+    () => work(inDoubt),
+    (error, attempt) => {
+      if (error instanceof DurableStoreError && !(error instanceof StatementError)) return { error };
+      const cause = error instanceof StatementError ? error.cause : (error as Error);
+      const failure = error instanceof StatementError && error.rolledBack ? rolledBack(cause) : classify(cause);
+      const again = failure !== 'final' && (failure !== 'in-doubt' || repeat !== 'once');
+      if (failure === 'in-doubt') inDoubt = true;
+      return { again, error: translated(cause, label, attempt, failure) };
+    },
+  );
 }
 
 /** What becomes of a failed try: another, as far as the bounds allow, or this error. */
@@ -67,6 +86,12 @@ export async function repeated<T>(
       await delay(backoffMs(attempt));
     }
   }
+}
+
+/** What a failure means whose transaction was not committed. */
+function rolledBack(cause: Error): Failure {
+  const failure = classify(cause);
+  return failure === 'in-doubt' ? 'rolled-back' : failure;
 }
 
 /** Full jitter: competitors that failed together must not meet again. */

@@ -31,6 +31,7 @@ export class Checkpoints {
   private readonly ofRun: string;
   private readonly listText: (count: number) => string;
   private conflictText: string | undefined;
+  private conflictInDoubt: string | undefined;
 
   constructor(
     private readonly tables: Tables,
@@ -145,8 +146,22 @@ export class Checkpoints {
 
   /** Built at the first write, when the dialect is known. */
   private conflict(sql: Sql): string {
+    if (sql.inDoubt) {
+      this.conflictInDoubt ??= this.replaceUnfinished(sql.dialect);
+      return this.conflictInDoubt;
+    }
     this.conflictText ??= this.replaceConflict(sql.dialect);
     return this.conflictText;
+  }
+
+  /** In place of a checkpoint that is not completed: whoever has completed the step since keeps it. The status comes last, as it decides. */
+  private replaceUnfinished(dialect: Dialect): string {
+    const { checkpoints } = this.tables;
+    const keys = [checkpoints.column('runId'), checkpoints.column('seq')];
+    const status = checkpoints.column('status');
+    const others = checkpoints.properties.map((property) => checkpoints.column(property));
+    const columns = [...others.filter((column) => column !== status && !keys.includes(column)), status];
+    return dialect.replaceConflictIf(keys, columns, `${checkpoints.name}.${status} <> 'completed'`).text;
   }
 
   private replaceConflict(dialect: Dialect): string {

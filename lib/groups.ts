@@ -1,5 +1,7 @@
+import type { Repeat } from './attempts';
 import type { BufferedSignals, Taken } from './buffered-signals';
 import { type Checkpoints, type Position, positionKey } from './checkpoints';
+import { DurableDatabaseError } from './errors';
 import type { Claim, Leases, Release, Renewal } from './leases';
 import type { RunChange, Runs } from './runs';
 import type { Param, Sql } from './session';
@@ -101,8 +103,13 @@ function reads(sharing: Sharing, { runs, checkpoints }: Statements) {
 function changes(sharing: Sharing, { runs, leases }: Statements) {
   return {
     releaseRunLock: sharing.grouped<Release, undefined>({
-      run: (items) => none(sharing.call('releaseRunLock', 'repeatable', (sql) => leases.release(sql, items))),
+      // Between the two tries of one that frees anybody's lease somebody may have won it.
+      run: (items) => {
+        const repeat = isAnybodys(items[0] as Release) ? 'once' : 'repeatable';
+        return none(sharing.call('releaseRunLock', repeat, (sql) => leases.release(sql, items)));
+      },
       key: ({ runId }) => runId,
+      kind: (release) => String(isAnybodys(release)),
       size: ({ runId }) => runId.length,
     }),
     /** False when there is no such run. Changes of one run follow each other in the order they were submitted. */
@@ -110,6 +117,7 @@ function changes(sharing: Sharing, { runs, leases }: Statements) {
       one: (sql, change) => runs.update(sql, change),
       needsTransaction: ({ attributes }) => attributes !== undefined,
       unlocked: (sql, patches) => runs.updateUnlocked(sql, patches),
+      mayRepeat: ({ at }) => at !== undefined,
       kind: ({ columns, attributes, guard }) =>
         attributes || columns.length === 0 ? undefined : `${guard} ${columns.join()}`,
       size: ({ params }) => characters(params),
@@ -134,6 +142,8 @@ interface Changing<Change> {
   needsTransaction?(change: Change): boolean;
   /** Make those changes of one kind that nobody's lock is in the way of; the runs they were made to. */
   unlocked(sql: Sql, changes: readonly Change[]): Promise<ReadonlySet<string>>;
+  /** Whether it can be told, when its answer is lost, under which condition it is still to be made. Absent: always. */
+  mayRepeat?(change: Change): boolean;
   /** What a change must have in common with others; `undefined`: it goes alone. Absent: all are of one kind. */
   kind?(change: Change): string | undefined;
   size(change: Change): number;
@@ -145,26 +155,39 @@ const WORTH_SHARING = 4;
 function changing<Change extends { readonly runId: string }>(
   sharing: Sharing,
   label: string,
-  { one, needsTransaction, unlocked, kind = () => 'any', size }: Changing<Change>,
+  { one, needsTransaction, unlocked, mayRepeat = () => true, kind = () => 'any', size }: Changing<Change>,
 ) {
-  const alone = async (change: Change) => {
-    if (!needsTransaction?.(change)) return sharing.call(label, 'repeatable', (sql) => one(sql, change));
-    const [result] = await sharing.inTurn(label, 'repeatable', [change], one);
+  const alone = async (change: Change, repeat: Repeat) => {
+    if (!needsTransaction?.(change)) return sharing.call(label, repeat, (sql) => one(sql, change));
+    const [result] = await sharing.inTurn(label, repeat, [change], one);
     return result as boolean;
   };
   return sharing.grouped<Change, boolean>({
     run: async (items) => {
       if (sharing.oneWriter && items.length > 1) return sharing.inTurn(label, 'repeatable', items, one);
       const together = items.length >= WORTH_SHARING && kind(items[0] as Change) !== undefined;
-      const done = together ? await sharing.unlocked(label, (sql) => unlocked(sql, items)) : undefined;
+      const done = together ? await sharing.unlocked(label, (sql) => unlocked(sql, items)).catch(inDoubt) : undefined;
+      if (done instanceof DurableDatabaseError) {
+        return items.map((item) => (mayRepeat(item) ? alone(item, 'again') : Promise.reject(done)));
+      }
       // Refused, or somebody has its run locked: a statement that waits for that and for nothing else tells.
-      return items.map((item) => done?.has(item.runId) || alone(item));
+      return items.map((item) => done?.has(item.runId) || alone(item, mayRepeat(item) ? 'repeatable' : 'once'));
     },
     key: ({ runId }) => runId,
     // One writer makes changes of all kinds in turn.
     kind: (change) => (sharing.oneWriter ? '' : (kind(change) ?? '')),
     size,
   });
+}
+
+function isAnybodys({ owners }: Release): boolean {
+  return owners === undefined;
+}
+
+/** The failure after which nobody knows whether a shared statement took effect; any other is thrown on. */
+function inDoubt(error: unknown): DurableDatabaseError {
+  if (error instanceof DurableDatabaseError && error.outcomeUnknown) return error;
+  throw error;
 }
 
 /** Alone: one statement. Together: look for all, then remove what was found; one statement too when nothing is there. */

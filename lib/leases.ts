@@ -105,10 +105,19 @@ export class Leases {
   }
 
   /** Take the lease of a run that nobody holds at the claim's present. */
-  async acquire(sql: Sql, { runId, owner, until, present, as }: Claim): Promise<boolean> {
+  async acquire(sql: Sql, claim: Claim): Promise<boolean> {
+    const { runId, owner, until, present, as } = claim;
+    if (sql.inDoubt && (await this.hasWon(sql, claim))) return true;
     const due = typeof as === 'object' ? [this.tables.runs.encode('wakeAt', Math.floor(as.dueAtMs))] : [];
     const params = [owner, until, runId, present, ...due, ...this.scope.runs().params];
     return (await sql.affected(this.acquireText(as), params)) === 1;
+  }
+
+  /** Whether the run has the very lease that was claimed: only this claim can have left it. */
+  private async hasWon(sql: Sql, { runId, owner, until }: Claim): Promise<boolean> {
+    const { runs } = this.tables;
+    const text = `select 1 from ${runs.name} where ${runs.column('id')} = ? and ${runs.column('lockedBy')} = ? and ${runs.column('lockedUntil')} = ?`;
+    return (await sql.rows(text, [runId, owner, until])).length > 0;
   }
 
   /**

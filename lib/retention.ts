@@ -9,6 +9,11 @@ import type { Tables } from './tables';
 import { repeated } from './texts';
 import { type RetentionPolicy, type RunStatus, TERMINAL_STATUSES } from './types';
 
+/** The runs that a try has deleted, committed or not. */
+export interface Pruned {
+  ids: readonly string[];
+}
+
 /** What may be pruned: runs of these statuses that are too old, or too many. */
 export interface Bounds {
   readonly statuses: readonly RunStatus[];
@@ -47,10 +52,12 @@ export class Retention {
 
   /**
    * Delete at most `limit` runs outside the bounds with everything that belongs to them, longest finished first. The rows
-   * are locked before they are chosen for good: a run requeued in between stays. Needs a transaction.
+   * are locked before they are chosen for good: a run requeued in between stays. Needs a transaction. `last` keeps what a try
+   * has deleted: when the answer to its commit is lost, the runs tell whether it did.
    */
-  async prune(sql: Sql, bounds: Bounds, limit: number, dropCompletions: boolean): Promise<number> {
+  async prune(sql: Sql, bounds: Bounds, limit: number, dropCompletions: boolean, last: Pruned): Promise<number> {
     const { runs } = this.tables;
+    if (sql.inDoubt && last.ids.length > 0 && (await this.countOf(sql, last.ids)) === 0) return last.ids.length;
     // A transaction that reads before it writes cannot get SQLite's write lock while another holds it.
     if (sql.dialect.writesFirst) await sql.run(`update ${runs.name} set ${this.id} = '' where 1 = 0`, []);
     const edgeMs = await this.edgeTime(sql, bounds);
@@ -61,12 +68,20 @@ export class Retention {
     if (untilMs === Number.NEGATIVE_INFINITY) return 0;
     const locked = await this.lock(sql, bounds.statuses, await this.oldest(sql, bounds.statuses, untilMs, limit));
     const ids = (await this.outside(sql, bounds, locked, edgeMs)).map(({ id }) => id);
+    last.ids = ids;
     if (ids.length === 0) return 0;
     const chosen = `${this.id} in (${repeated('?', ids.length)})`;
     const deleted = await sql.affected(`delete from ${runs.name} where ${chosen}`, ids);
     await this.runs.deleteOwned(sql, ids);
     if (dropCompletions) await this.buffered.dropCompletions(sql, ids);
     return deleted;
+  }
+
+  private async countOf(sql: Sql, ids: readonly string[]): Promise<number> {
+    const { runs } = this.tables;
+    const text = `select count(*) as total from ${runs.name} where ${this.id} in (${repeated('?', ids.length)})`;
+    const [counted] = await sql.rows(text, ids);
+    return Number(counted?.total);
   }
 
   /** About where the runs begin that are too many: the time of the youngest of them, in epoch ms. */

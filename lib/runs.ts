@@ -1,9 +1,10 @@
 import type { RunAttributeRow } from '../schemas/run-attribute';
 import { Attributes } from './attributes';
+import { DurableDatabaseError } from './errors';
 import { insertIfAbsent } from './insert';
 import { type Guard, guardOf, isReopening, progressOf } from './progress';
 import { attributeRows, patchParams, runParams, toRun } from './rows';
-import { type Condition, type Scope, UNRESTRICTED } from './scope';
+import { any, type Condition, joined, type Scope, UNRESTRICTED } from './scope';
 import type { Param, Sql } from './session';
 import type { Tables } from './tables';
 import { perCount, repeated } from './texts';
@@ -18,6 +19,9 @@ export interface RunChange {
   readonly attributes: readonly RunAttributeRow[] | undefined;
   /** Which ended runs it leaves as they are. */
   readonly guard: Guard;
+  /** When it was made, if it says so: a repeat does not replace what was written later. */
+  readonly at: Param | undefined;
+  readonly reopens: boolean;
   /** The owner of the lease under which it is made, if it is made under one. */
   readonly holder?: string | undefined;
 }
@@ -92,7 +96,8 @@ export class Runs {
     const attributes = Object.hasOwn(patch, 'searchAttributes')
       ? attributeRows(runId, patch.searchAttributes)
       : undefined;
-    return { runId, columns, params, attributes, guard: guardOf(patch) };
+    const at = patch.updatedAt === undefined ? undefined : this.tables.runs.encode('updatedAt', patch.updatedAt);
+    return { runId, columns, params, attributes, guard: guardOf(patch), at, reopens: isReopening(patch) };
   }
 
   /**
@@ -120,16 +125,21 @@ export class Runs {
    * reached; false when there is no such run. The update takes the run's row lock, so attribute rewrites of one run follow
    * each other. With attributes it needs a transaction.
    */
-  async update(sql: Sql, { runId, columns, params, attributes, guard, holder }: RunChange): Promise<boolean> {
+  async update(sql: Sql, change: RunChange): Promise<boolean> {
+    const { runId, columns, params, attributes, guard, holder } = change;
     const { runs } = this.tables;
     const scope = this.scope.runs();
     if (columns.length === 0) return this.exists(sql, runId);
-    const progress = progressOf(this.tables, guard, holder);
+    const progress = joined([
+      progressOf(this.tables, guard, holder),
+      sql.inDoubt ? this.notSince(change) : UNRESTRICTED,
+    ]);
+    const isBound = guard !== 'none' || sql.inDoubt;
     const set = columns.map((column) => `${column} = ?`).join(', ');
     const text = `update ${runs.name} set ${set} where ${this.byId}${scope.text}${progress.text}`;
     const values = [...params, runId, ...scope.params, ...progress.params];
     if ((await sql.affected(text, values)) === 0) {
-      if ((guard === 'none' && !sql.dialect.countsChangedRows) || !(await this.exists(sql, runId))) return false;
+      if ((!isBound && !sql.dialect.countsChangedRows) || !(await this.exists(sql, runId))) return false;
       // It may have come since, and then the patch is still to be made.
       await sql.run(text, values);
       if (!(await this.exists(sql, runId, progress))) return true;
@@ -138,10 +148,30 @@ export class Runs {
     return true;
   }
 
+  /**
+   * That nothing was written to the run since a patch was made that may have been made already: it is still under the lease of
+   * whoever makes the patch, or was last written before. What opens a run again does so once.
+   */
+  private notSince({ at, holder, reopens }: RunChange): Condition {
+    const { runs } = this.tables;
+    const unwritten = { text: `${runs.column('updatedAt')} <= ?`, params: [at as Param] };
+    const held = { text: `${runs.column('lockedBy')} = ?`, params: holder === undefined ? [] : [holder] };
+    const either = holder === undefined ? unwritten : any([held, unwritten]);
+    const closed = reopens ? ` and ${runs.column('status')} <> 'pending'` : '';
+    return { text: ` and ${either.text}${closed}`, params: either.params };
+  }
+
   /** Delete a run and all rows that belong to it. Needs a transaction. */
   async delete(sql: Sql, runId: string): Promise<void> {
     const { runs } = this.tables;
     const scope = this.scope.runs();
+    // A run that is there may be the one that was to be deleted, or another that was started under its id since.
+    if (sql.inDoubt && (await this.exists(sql, runId))) {
+      const cause = new Error(
+        'the answer to its commit was lost, and a run of this id is there, the old one or a new one',
+      );
+      throw new DurableDatabaseError('deleteRun', 1, true, true, cause);
+    }
     const hit = await sql.affected(`delete from ${runs.name} where ${this.byId}${scope.text}`, [
       runId,
       ...scope.params,

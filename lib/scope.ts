@@ -44,6 +44,14 @@ function chunks(conditions: readonly Condition[], size: number): Condition[][] {
   );
 }
 
+/** Conditions to append, one after the other. */
+export function joined(conditions: readonly Condition[]): Condition {
+  return {
+    text: conditions.map(({ text }) => text).join(''),
+    params: conditions.flatMap(({ params }) => params),
+  };
+}
+
 /** An instant, in epoch ms, to compare times of runs with: in the form of a column of epoch ms, which holds the ends of time too. */
 export function instantOf({ runs }: Tables, ms: number): Param {
   return runs.encode('wakeAt', ms);

@@ -18,6 +18,8 @@ export type Row = Record<string, unknown>;
 /** Statements of one store call, all on one connection when inside a transaction. */
 export interface Sql {
   readonly dialect: Dialect;
+  /** Whether the same call may have taken effect already, and others have acted on that since: its answer was lost. */
+  readonly inDoubt: boolean;
   /** Run a statement and return its rows. */
   rows(text: string, params: readonly Param[]): Promise<Row[]>;
   /** Run a statement whose effect nobody asks about. */
@@ -25,6 +27,8 @@ export interface Sql {
   /** Run an insert, update or delete and return how many rows it hit. */
   affected(text: string, params: readonly Param[]): Promise<number>;
 }
+
+type Attempt<T> = (dialect: Dialect, inDoubt: boolean) => Promise<T>;
 
 /** The parts of MikroORM's SQL EntityManager that both majors share. */
 interface SqlEntityManager extends EntityManager {
@@ -95,7 +99,9 @@ export class Session {
 
   /** The same for calls that have gathered, which takes a turn of the event loop where one is needed. */
   async together<T>(label: string, repeat: Repeat, work: (sql: Sql) => Promise<T>): Promise<T> {
-    return this.persist(label, repeat, async (dialect) => work(this.statements(label, this.outside(), dialect)));
+    return this.persist(label, repeat, async (dialect, inDoubt) =>
+      work(this.statements(label, this.outside(), dialect, inDoubt)),
+    );
   }
 
   /**
@@ -115,7 +121,7 @@ export class Session {
 
   /** A transaction that waits for nobody's locks, and therefore for no place among the others. */
   async briefTransaction<T>(label: string, repeat: Repeat, work: (sql: Sql) => Promise<T>): Promise<T> {
-    return this.persist(label, repeat, async (dialect) => {
+    return this.persist(label, repeat, async (dialect, inDoubt) => {
       const em = this.fork();
       const connection = em.getConnection('write') as unknown as SqlConnection;
       const logged = { label };
@@ -126,13 +132,16 @@ export class Session {
       });
       const inner = this.joined ? em.fork({ keepTransactionContext: true }) : em;
       inner.setTransactionContext(ctx as never);
+      let committing = false;
       try {
-        const result = await work(this.statements(label, inner as SqlEntityManager, dialect));
+        const result = await work(this.statements(label, inner as SqlEntityManager, dialect, inDoubt));
+        committing = true;
         await connection.commit(ctx, undefined, logged);
         return result;
       } catch (error) {
         // The connection may be gone, and with it the transaction; the first error is the one that tells.
         await connection.rollback(ctx, undefined, logged).catch(() => undefined);
+        if (error instanceof StatementError && !committing) throw new StatementError(error.cause, true);
         throw error;
       }
     });
@@ -186,8 +195,8 @@ export class Session {
   }
 
   private async ask(probe: string): Promise<Dialect> {
-    const rows = await this.outside().execute<SettingRow[]>(probe, [], 'all', { label: 'probe' });
-    return withServer(this.base, serverSettings(rows));
+    const rows = await this.statements('probe', this.outside(), this.base, false).rows(probe, []);
+    return withServer(this.base, serverSettings(rows as unknown as SettingRow[]));
   }
 
   /**
@@ -210,16 +219,16 @@ export class Session {
     return this.base.database === 'sqlite' || this.em.config.get('pool')?.max === 1;
   }
 
-  private async persist<T>(label: string, repeat: Repeat, work: (dialect: Dialect) => Promise<T>): Promise<T> {
+  private async persist<T>(label: string, repeat: Repeat, work: Attempt<T>): Promise<T> {
     this.assertNotBlocked();
     return this.underWay.track(() => this.attempt(label, repeat, work));
   }
 
-  private async attempt<T>(label: string, repeat: Repeat, work: (dialect: Dialect) => Promise<T>): Promise<T> {
+  private async attempt<T>(label: string, repeat: Repeat, work: Attempt<T>): Promise<T> {
     try {
-      return await attempted(label, this.retry, repeat, async () => {
+      return await attempted(label, this.retry, repeat, async (inDoubt) => {
         await attendClient(this.em);
-        return work(await this.server());
+        return work(await this.server(), inDoubt);
       });
     } catch (error) {
       throw error instanceof DurableSchemaError ? await this.remedied(error) : error;
@@ -235,7 +244,7 @@ export class Session {
     return new DurableSchemaError(error.code, message, error.problems, error.cause, statements);
   }
 
-  private statements(label: string, em: SqlEntityManager, dialect: Dialect): Sql {
+  private statements(label: string, em: SqlEntityManager, dialect: Dialect, inDoubt: boolean): Sql {
     const execute = async <T>(text: string, params: readonly Param[], method: 'all' | 'run'): Promise<T> => {
       try {
         return await em.execute<T>(text, params, method, { label });
@@ -245,6 +254,7 @@ export class Session {
     };
     return {
       dialect,
+      inDoubt,
       rows: (text, params) => execute<Row[]>(returning(text, dialect), params, 'all'),
       run: async (text, params) => {
         await execute(text, params, 'run');

@@ -56,8 +56,9 @@ export class Sharing {
   async unlocked<T>(label: string, work: (sql: Sql) => Promise<T>): Promise<T | undefined> {
     const { forUpdateSkipLocked, updatesWhatItLocks } = await this.session.dialect(label);
     if (forUpdateSkipLocked === undefined) return undefined;
-    if (updatesWhatItLocks) return this.session.together(label, 'repeatable', work);
-    return this.session.briefTransaction(label, 'repeatable', work);
+    // Whether a try took effect is found out for each item by itself.
+    if (updatesWhatItLocks) return this.session.together(label, 'once', work);
+    return this.session.briefTransaction(label, 'once', work);
   }
 
   /** One transaction in which the items follow each other. */

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { type Checkpoints, positionKey } from './checkpoints';
-import { DurableTransactionError } from './errors';
+import { DurableDatabaseError, DurableTransactionError } from './errors';
 import { payloadText } from './limits';
 import type { Session } from './session';
 import type { StepCheckpoint } from './types';
@@ -11,7 +11,8 @@ import type { StepCheckpoint } from './types';
  * over), and then the first to save completes the step and the other's work must not count.
  */
 export class StepHandle {
-  private readonly own = new Set<string>();
+  /** The checkpoints this work has saved, by position. */
+  private readonly own = new Map<string, StepCheckpoint>();
   private superseded: { readonly own: StepCheckpoint; readonly stored: StepCheckpoint } | undefined;
 
   constructor(
@@ -27,7 +28,7 @@ export class StepHandle {
     const key = positionKey(runId, seq);
     await this.session.call('transaction.saveCheckpoint', 'once', async (sql) => {
       if (!this.own.has(key)) {
-        if (await this.checkpoints.saveIfAbsent(sql, runId, row)) return void this.own.add(key);
+        if (await this.checkpoints.saveIfAbsent(sql, runId, row)) return void this.own.set(key, checkpoint);
         const stored = await this.checkpoints.getCommitted(sql, checkpoint);
         if (stored && isSameStepDone(stored, checkpoint)) {
           this.superseded = { own: checkpoint, stored };
@@ -35,7 +36,7 @@ export class StepHandle {
         }
       }
       await (this.isConfined ? this.checkpoints.saveConfined(sql, runId, row) : this.checkpoints.save(sql, [row]));
-      this.own.add(key);
+      this.own.set(key, checkpoint);
     });
   }
 
@@ -55,6 +56,34 @@ export class StepHandle {
         'cannot give it; to encode payloads use the option codec of MikroOrmStateStore in place of a wrapper around it',
     );
   }
+
+  /**
+   * Find out whether the work was committed whose commit was not answered: its checkpoints are there or they are not, and a
+   * write at the same position waits for a transaction that is still open.
+   *
+   * @throws Superseded when another execution has completed the step instead
+   * @throws DurableDatabaseError when the work was not committed, or, `outcomeUnknown`, when it saved nothing to tell by
+   */
+  async assertCommitted(session: Session, result: unknown, cause: Error): Promise<void> {
+    const [checkpoint] = this.own.values();
+    if (!checkpoint) throw new DurableDatabaseError('transaction', 1, true, true, cause);
+    const stored = await session.transaction('transaction.lookUp', 'repeatable', async (sql) => {
+      const row = this.checkpoints.params(checkpoint);
+      if (await this.checkpoints.saveIfAbsent(sql, checkpoint.runId, row)) throw new NotCommitted(cause);
+      return this.checkpoints.getCommitted(sql, checkpoint);
+    });
+    if (stored && isSameSave(stored, checkpoint)) return;
+    this.superseded = stored && isSameStepDone(stored, checkpoint) ? { own: checkpoint, stored } : undefined;
+    this.assertFirst(result);
+    throw new NotCommitted(cause);
+  }
+}
+
+/** The database lost the connection at the commit of work, and did not commit it. */
+class NotCommitted extends DurableDatabaseError {
+  constructor(cause: Error) {
+    super('transaction', 1, true, false, new Error(`${cause.message}; the work was not committed`, { cause }));
+  }
 }
 
 /** Rolls a transaction back whose step another execution has completed. */
@@ -69,6 +98,20 @@ export class Superseded extends Error {
 function asStored(payload: unknown): unknown {
   const text = payloadText(payload, 'checkpoint.output');
   return text === null ? undefined : JSON.parse(text);
+}
+
+/** Whether a stored checkpoint is the very one that was saved. */
+function isSameSave(stored: StepCheckpoint, saved: StepCheckpoint): boolean {
+  const same = (['startedAt', 'finishedAt', 'enqueuedAt'] as const).every(
+    (at) => stored[at].getTime() === saved[at].getTime(),
+  );
+  return (
+    same &&
+    stored.status === saved.status &&
+    stored.name === saved.name &&
+    stored.attempts === saved.attempts &&
+    isDeepStrictEqual(asStored(saved.output), stored.output)
+  );
 }
 
 function isSameStepDone(stored: StepCheckpoint, checkpoint: StepCheckpoint): boolean {

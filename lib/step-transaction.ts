@@ -13,7 +13,8 @@ const LOGGED = { label: 'transaction' };
  * Run `work` once in a transaction of its own, or, where `joins` says so, in a savepoint of the one `em` is in. Only the
  * start is tried again: as long as `work` has not begun, nothing of the caller's has happened.
  *
- * @throws DurableDatabaseError, or DurableClosedError, when the transaction could not be started; what `work` or its commit throws comes as it is
+ * @throws DurableDatabaseError, or DurableClosedError, when the transaction could not be started; what `work` or its commit
+ * throws comes as it is. When the answer to the commit is lost, `lookUp` finds out what became of it.
  */
 export async function inTransaction<T>(
   em: EntityManager,
@@ -21,9 +22,11 @@ export async function inTransaction<T>(
   joins: boolean,
   retry: RetryOptions,
   work: (em: EntityManager) => Promise<T>,
+  lookUp: (result: T, cause: Error) => Promise<T>,
 ): Promise<T> {
   const dialect = dialectOf(em.getPlatform());
   let begun = false;
+  let done: { readonly result: T } | undefined;
   const once = async () => {
     await attendClient(em);
     const fork = em.fork(
@@ -34,16 +37,23 @@ export async function inTransaction<T>(
       async (inner) => {
         if (dialect.writesFirst) await takeWriteLock(inner, tables);
         begun = true;
-        return work(inner);
+        const result = await work(inner);
+        done = { result };
+        return result;
       },
       { loggerContext: LOGGED },
     );
   };
-  return repeated(retry, once, (error, starts) => {
-    if (begun) return { error };
-    const failure = classify(error);
-    return { again: failure !== 'final', error: notStarted(error, em, tables, starts, failure) };
-  });
+  try {
+    return await repeated(retry, once, (error, starts) => {
+      if (begun) return { error };
+      const failure = classify(error);
+      return { again: failure !== 'final', error: notStarted(error, em, tables, starts, failure) };
+    });
+  } catch (error) {
+    if (joins || !done || classify(error) !== 'in-doubt') throw error;
+    return lookUp(done.result, redact(error, em.getPlatform(), '', []));
+  }
 }
 
 /** SQLite: a transaction that reads before it writes fails as busy when another writer came in between. */

@@ -12,7 +12,7 @@ import { Listings } from './listings';
 import { checkBound, type MikroOrmStateStoreOptions, type Settings, settingsOf } from './options';
 import { emOfOrm } from './orm-like';
 import { type Question, Questions } from './questions';
-import { boundsOf, Retention } from './retention';
+import { boundsOf, type Pruned, Retention } from './retention';
 import { Runs } from './runs';
 import { ensureMikroOrmDurableSchema, planMikroOrmDurableSchema } from './schema';
 import { Scope } from './scope';
@@ -183,8 +183,9 @@ export class MikroOrmStateStore implements StateStore {
     const bounds = boundsOf(policy, nowMs);
     if (bounds === null || limit <= 0) return 0;
     checkCount(limit, 'limit');
+    const last: Pruned = { ids: [] };
     return this.session.transaction('pruneTerminalRuns', 'repeatable', (sql) =>
-      this.retention.prune(sql, bounds, limit, this.options.pruneCompletions),
+      this.retention.prune(sql, bounds, limit, this.options.pruneCompletions, last),
     );
   }
 
@@ -357,7 +358,8 @@ export class MikroOrmStateStore implements StateStore {
 
   /** Keep a published event until a waiter claims it. */
   async bufferEvent(event: BufferedEvent & { name: string }): Promise<void> {
-    await this.session.call('bufferEvent', 'repeatable', (sql) => this.events.buffer(sql, event));
+    // Whoever it woke has removed it since: buffered again it would wake another.
+    await this.session.call('bufferEvent', 'once', (sql) => this.events.buffer(sql, event));
   }
 
   /** The oldest `limit` buffered events of exactly this name, left in place; without those that cannot be read. */
@@ -382,15 +384,22 @@ export class MikroOrmStateStore implements StateStore {
   async transaction<T>(work: (tx: StoreTransaction) => Promise<T>): Promise<T> {
     this.session.assertNotBlocked();
     const retry = this.joined ? { attempts: 1 } : this.options.retry;
+    let step: StepHandle | undefined;
     const once = async (em: EntityManager): Promise<T> => {
-      const step = new StepHandle(this.session.within(em), this.checkpoints, this.namespace !== undefined);
-      const result = await work({ raw: em, saveCheckpoint: (checkpoint) => step.save(checkpoint) });
-      step.assertFirst(result);
+      step = new StepHandle(this.session.within(em), this.checkpoints, this.namespace !== undefined);
+      const saves = step;
+      const result = await work({ raw: em, saveCheckpoint: (checkpoint) => saves.save(checkpoint) });
+      saves.assertFirst(result);
+      return result;
+    };
+    /** What became of work whose commit was not answered. */
+    const lookUp = async (result: T, cause: Error): Promise<T> => {
+      await step?.assertCommitted(this.session, result, cause);
       return result;
     };
     try {
       return await this.session.slotted('transaction', () =>
-        inTransaction(this.joined ?? this.em, this.tables, this.joined !== undefined, retry, once),
+        inTransaction(this.joined ?? this.em, this.tables, this.joined !== undefined, retry, once, lookUp),
       );
     } catch (error) {
       if (error instanceof Superseded) return error.value as T;

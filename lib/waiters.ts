@@ -52,7 +52,8 @@ export class Waiters {
   /** Make waiters on different tokens the ones their tokens wake, in place of any others, unless their steps are completed. */
   async put(sql: Sql, rows: readonly Param[][]): Promise<void> {
     const [token, ...rest] = this.columns as [string, ...string[]];
-    const conflict = sql.dialect.replaceConflict([token], rest);
+    // Once in doubt: whoever has put its waiter on the token since keeps it.
+    const conflict = sql.inDoubt ? sql.dialect.ignoreConflict([token]) : sql.dialect.replaceConflict([token], rest);
     if (sql.dialect.namesRows) await sql.run(this.putNamed(rows.length) + conflict, rows.flat());
     else
       await sql.run(
@@ -67,7 +68,9 @@ export class Waiters {
     const [token, ...rest] = this.columns as [string, ...string[]];
     const guard = this.scope.newRow(runId);
     const owner = this.scope.replacedRow(waiters);
-    const conflict = sql.dialect.replaceConflictIf([token], rest, owner.text);
+    const conflict = sql.inDoubt
+      ? { text: sql.dialect.ignoreConflict([token]), times: 0 }
+      : sql.dialect.replaceConflictIf([token], rest, owner.text);
     const owners = Array.from({ length: conflict.times }, () => owner.params).flat();
     const values = `select ${repeated('?', this.columns.length)}${guard.text} and not ${stepCompleted(this.tables, '?', '?')}`;
     await sql.run(this.insert + values + conflict.text, [...row, ...guard.params, ...this.stepOf(row), ...owners]);
