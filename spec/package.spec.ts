@@ -10,6 +10,7 @@ const PEERS = ['@dudousxd/nestjs-durable-core', '@mikro-orm/core'];
 /** Every name a user can import at run time. Adding one is a decision; removing one breaks somebody. */
 const EXPORTS = [
   'BufferedSignalEntity',
+  'DurableClosedError',
   'DurableConfigurationError',
   'DurableDatabaseError',
   'DurableInputError',
