@@ -35,17 +35,20 @@ export type Blame =
 
 /** Calls whose repetition after a lost connection is not safe. */
 const ONCE = new Set([
-  'tryLockRun',
   'takeSignalWaiter',
   'takeBufferedSignal',
   'removeBufferedEvent',
   'bufferSignal',
+  'bufferEvent',
   'transaction',
   'transaction.saveCheckpoint',
 ]);
 
 /** What knex says of a transaction whose connection was lost between two of its statements. */
 const OVER = /Transaction query already complete/;
+
+/** What the store says of a transaction whose commit was not answered, once it has looked: the work is not repeated. */
+const NOT_COMMITTED = /the work was not committed$/;
 
 const fromTransactions = new WeakSet<object>();
 
@@ -89,6 +92,7 @@ export function blame(failure: Failure): Blame {
   if (/^child "|^ctx\.all: /.test(failure.message)) return 'consequence';
   if (failure.operation !== undefined) {
     if (!failure.transient) return 'not-understood';
+    if (failure.operation === 'transaction' && NOT_COMMITTED.test(failure.message)) return 'documented';
     return failure.outcomeUnknown && ONCE.has(failure.operation) ? 'documented' : 'gave-up';
   }
   if (failure.inTransaction && (failure.cause !== 'final' || OVER.test(failure.message))) return 'documented';
