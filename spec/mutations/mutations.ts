@@ -882,6 +882,8 @@ export const MUTATIONS: readonly Mutation[] = [
     put: 'throw error;',
     spec: 'spec/lost-answers',
     on: POSTGRESQL,
+  },
+  {
     defect: 'a statement of the schema function waits for an old reader, and every call of every process behind it',
     file: 'lib/schema/boot-lock.ts',
     find: 'await wait(sql, `${STATEMENT_WAIT_MS}ms`);',
