@@ -105,7 +105,7 @@ eachDatabase(KINDS, (kind) => {
 
   beforeAll(async () => {
     results = await play(kind, RACES, SIZE);
-  });
+  }, 180_000);
 
   it.each(RACES.map(({ name }) => name))('%s between processes', (name) => {
     expect(results.find(({ race }) => race === name)?.violations).toEqual([]);

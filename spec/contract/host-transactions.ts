@@ -41,7 +41,11 @@ function joining(subject: Subject): void {
     expect(await order(subject, orderId)).toEqual([]);
   });
 
-  needs(subject, 'pool')('rewrites attributes as others have left them, though it has seen them before', async () => {
+  needs(
+    subject,
+    'pool',
+    'changesBehindReads',
+  )('rewrites attributes as others have left them, though it has seen them before', async () => {
     const run = aRun({ searchAttributes: { a: 1 } });
     await subject.store.createRun(run);
     await host(subject, async (em, store) => {
@@ -55,7 +59,11 @@ function joining(subject: Subject): void {
     expect((await subject.store.getRun(run.id))?.searchAttributes).toEqual({ a: 1 });
   });
 
-  needs(subject, 'pool')('takes nothing that others have taken since, though it has seen it before', async () => {
+  needs(
+    subject,
+    'pool',
+    'changesBehindReads',
+  )('takes nothing that others have taken since, though it has seen it before', async () => {
     const [peer] = subject.peers as [MikroOrmStateStore];
     const [waiter, token] = [{ token: freshId('token'), runId: 'run', seq: 1 }, freshId('token')];
     await peer.putSignalWaiter(waiter);

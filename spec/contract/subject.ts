@@ -35,6 +35,8 @@ export const CAPABILITIES = [
   'pool',
   /** Who waits for a row holds back no insert beside it. */
   'rowLocks',
+  /** Others may change what a transaction of the host has read before that one ends, and it may go on. */
+  'changesBehindReads',
   /** The host may configure its driver to count rows that changed instead of rows that matched. */
   'changedRows',
 ] as const;

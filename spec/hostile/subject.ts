@@ -4,13 +4,13 @@ import { CAPABILITIES, type Capability, type Subject } from '../contract/subject
 import { type DatabaseKind, sql, TestDatabase } from '../support/databases';
 
 /**
- * What the suite leaves out. `rowLocks` has a competitor that the database itself undoes where serializable is the
- * default; `changedRows` connects in a way of its own.
+ * What the suite leaves out. `rowLocks` and `changesBehindReads` have a competitor that the database itself undoes, or has wait,
+ * where serializable is the default; `changedRows` connects in a way of its own.
  */
 const ABSENT: Record<DatabaseKind['family'], Capability[]> = {
   sqlite: ['pool', 'rowLocks', 'changedRows'],
-  postgresql: ['rowLocks', 'changedRows'],
-  mysql: ['rowLocks', 'changedRows'],
+  postgresql: ['rowLocks', 'changesBehindReads', 'changedRows'],
+  mysql: ['rowLocks', 'changesBehindReads', 'changedRows'],
 };
 
 /** A store on a host ORM with these settings, for the contract suite. */
