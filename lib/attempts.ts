@@ -1,8 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { InvalidFieldNameException, TableNotFoundException } from '@mikro-orm/core';
 import { DurableClosedError, DurableDatabaseError, DurableSchemaError, DurableStoreError } from './errors';
 import type { Failure } from './failure-codes';
-import { causes, classify, isClosed } from './failures';
+import { classify, isClosed, missingInSchema } from './failures';
 
 /** How often and how long a call is tried before its error is thrown. */
 export interface RetryOptions {
@@ -102,24 +101,17 @@ function backoffMs(attempt: number): number {
 /** The error of ours that says what the database refused or lost. */
 export function translated(cause: Error, label: string, attempts: number, failure: Failure): DurableStoreError {
   if (isClosed(cause)) return new DurableClosedError(label, cause);
-  const lacking = causes(cause).find(isOfSchema);
-  if (lacking) return schemaMissing(label, lacking, cause);
+  const missing = missingInSchema(cause);
+  if (missing) return schemaMissing(label, missing.what, missing.link, cause);
   return new DurableDatabaseError(label, attempts, failure !== 'final', failure === 'in-doubt', cause);
 }
 
-function schemaMissing(label: string, lacking: Error, cause: Error): DurableSchemaError {
-  const what = lacking instanceof TableNotFoundException ? 'table' : 'column';
+function schemaMissing(label: string, what: 'table' | 'column', link: Error, cause: Error): DurableSchemaError {
   return new DurableSchemaError(
     'DURABLE_SCHEMA_MISSING',
     `${label}: a durable ${what} is missing; call store.ensureSchema() on boot, or ` +
       'ensureMikroOrmDurableSchema(this.getEntityManager()) in a migration',
-    [lacking.message],
+    [link.message],
     cause,
   );
-}
-
-/** MikroORM has a class for an unknown column, except in an insert on SQLite. */
-function isOfSchema(link: Error): boolean {
-  if (link instanceof TableNotFoundException || link instanceof InvalidFieldNameException) return true;
-  return / has no column named /.test(link.message);
 }

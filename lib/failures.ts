@@ -1,5 +1,10 @@
 import { types } from 'node:util';
-import { DeadlockException, LockWaitTimeoutException } from '@mikro-orm/core';
+import {
+  DeadlockException,
+  InvalidFieldNameException,
+  LockWaitTimeoutException,
+  TableNotFoundException,
+} from '@mikro-orm/core';
 import {
   ACQUIRING,
   FAILURE_OF_CODE,
@@ -83,6 +88,17 @@ export function isOfWrongServer(error: unknown): boolean {
 export function isLockTimeout(error: unknown): boolean {
   const codes = new Set<unknown>(['55P03', 'ER_LOCK_WAIT_TIMEOUT', 1205, 'SQLITE_BUSY']);
   return causes(error).some((link) => codes.has((link as Facts).code) || codes.has((link as Facts).errno));
+}
+
+/** What the statement found missing in the schema, and the link of the chain that says so. */
+export function missingInSchema(error: unknown): { what: 'table' | 'column'; link: Error } | undefined {
+  for (const link of causes(error)) {
+    if (link instanceof TableNotFoundException) return { what: 'table', link };
+    // MikroORM has no class for what SQLite says of an insert.
+    const lacksColumn = link instanceof InvalidFieldNameException || /has no column named \w+$/.test(wordsOf(link));
+    if (lacksColumn) return { what: 'column', link };
+  }
+  return undefined;
 }
 
 /** Whether the failure is a taken unique key. */

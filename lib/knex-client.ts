@@ -14,8 +14,8 @@ interface KnexConnection {
 interface KnexClient {
   acquireConnection(): Promise<PooledConnection>;
   releaseConnection(connection: PooledConnection): Promise<void>;
-  on(event: 'query-error', listener: (error: unknown, query: { __knexUid?: string }) => void): void;
   readonly pool?: { readonly destroyed?: boolean };
+  on(event: 'query-error', listener: (error: unknown, query: { __knexUid?: string }) => void): void;
 }
 
 interface PooledConnection {
