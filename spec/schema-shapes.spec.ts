@@ -112,7 +112,7 @@ eachDatabase(ofFamily('postgresql'), (kind) => {
       const rows = await sql(orm).execute(`select 1 from pg_class where relname = '${index}'`);
       return rows.length > 0;
     });
-    const seen = await ensureMikroOrmDurableSchema(orm).finally(() => cancelBuild(orm));
+    const seen = await ensureMikroOrmDurableSchema(orm, { retry: { forMs: 1000 } }).finally(() => cancelBuild(orm));
     const outcome = await building;
     await writer.rollback();
     expect(outcome).toBeInstanceOf(Error);
