@@ -1,16 +1,9 @@
-import { setImmediate as macrotask } from 'node:timers/promises';
-import {
-  type RunResult,
-  type StateStore,
-  WorkflowEngine,
-  type WorkflowEngineDeps,
-} from '@dudousxd/nestjs-durable-core';
+import { type RunResult, WorkflowEngine, type WorkflowEngineDeps } from '@dudousxd/nestjs-durable-core';
 import type { MikroORM, Options } from '@mikro-orm/core';
 import { MikroOrmStateStore } from '../../lib';
+import { CallsUnderWay } from '../support/calls';
 import { type DatabaseKind, TestDatabase } from '../support/databases';
 
-/** Idle turns of the event loop after which nothing of an engine is on its way any more. */
-const IDLE_TURNS = 5;
 /** A run that has not ended by then never will, however busy the machine is. */
 const NEVER_MS = 120_000;
 
@@ -27,7 +20,7 @@ export class Clock {
 /** One database with the processes of an application on it: each has an ORM, a store and an engine of its own. */
 export class World {
   readonly clock = new Clock();
-  private readonly calls = new Set<Promise<unknown>>();
+  private readonly calls = new CallsUnderWay();
   private readonly processes: { orm: MikroORM; store: MikroOrmStateStore }[] = [];
 
   private constructor(private readonly db: TestDatabase) {}
@@ -72,14 +65,8 @@ export class World {
   }
 
   /** Wait until no engine has a store call on its way; what follows a run's end runs on after it. */
-  async quiet(): Promise<void> {
-    for (let idle = 0; idle < IDLE_TURNS; idle += 1) {
-      if (this.calls.size > 0) {
-        await Promise.allSettled(this.calls);
-        idle = 0;
-      }
-      await macrotask();
-    }
+  quiet(): Promise<void> {
+    return this.calls.quiet();
   }
 
   async reset(): Promise<void> {
@@ -96,30 +83,12 @@ export class World {
     return new WorkflowEngine({
       clock: this.clock.read,
       ...options,
-      store: this.observed(options.store ?? this.at(process).store),
+      store: this.calls.observed(options.store ?? this.at(process).store),
     });
   }
 
   private at(process: number) {
     return this.processes[process] as (typeof this.processes)[number];
-  }
-
-  /** The same store, with its calls on record until they settle. */
-  private observed(store: StateStore): StateStore {
-    const { calls } = this;
-    return new Proxy(store, {
-      get(target, property) {
-        const member = Reflect.get(target, property);
-        if (typeof member !== 'function') return member;
-        return (...args: unknown[]) => {
-          const call = Promise.resolve(member.apply(target, args));
-          calls.add(call);
-          const settle = () => calls.delete(call);
-          call.then(settle, settle);
-          return call;
-        };
-      },
-    });
   }
 }
 

@@ -1,0 +1,7 @@
+import { databaseScenarios } from './scenarios/suite';
+import { eachDatabase, KINDS } from './support/databases';
+
+eachDatabase(
+  KINDS.filter(({ system }) => system === 'mariadb'),
+  databaseScenarios,
+);
