@@ -107,5 +107,5 @@ export async function addActive(store: MikroOrmStateStore): Promise<void> {
     }
   }
   for (let seq = 0; seq < CHECKPOINTS_PER_RUN; seq += 1) await store.saveCheckpoint(aCheckpoint('active', seq));
-  await store.putSignalWaiter({ token: 'event:one', runId: 'active', seq: 0 });
+  await store.putSignalWaiter({ token: 'event:one', runId: 'active', seq: 10 });
 }
