@@ -34,12 +34,12 @@ eachDatabase(
         );
         const text = 'update durable_workflow_runs set priority = 3 where id = ?';
         const holder = await OpenTransaction.holding(plain, text, [run.id]);
-        const update = store.updateRun(run.id, { output: { secret: MARKER } });
+        const update = Promise.allSettled([store.updateRun(run.id, { output: { secret: MARKER } })]);
         await untilBlocked(kind, plain);
         const end = postgres ? `select pg_terminate_backend(${id})` : `kill ${id}`;
         await sql(plain).execute(end, [], postgres ? 'all' : 'run');
         await holder.rollback();
-        await Promise.allSettled([update]);
+        await update;
         await store.saveCheckpoint(markedCheckpoint());
       }
       // `mysql2` says by the connection’s state that it is gone, of which knex prints nothing.
