@@ -12,23 +12,23 @@ export interface Captured {
 
 const pgBouncer = { code: '08P01', severity: 'FATAL' };
 const PGBOUNCER = 'PgBouncer 1.18 in transaction mode before PostgreSQL 15, through pg 8.20';
-const PGBOUNCER_SOURCE = 'PgBouncer 1.21, src/objects.c';
-const MYSQL = 'MySQL 9.7, through mysql2 3.20';
-const MARIADB = 'MariaDB 10.11, through mariadb 3.4';
-const NODES = 'MariaDB 10.11 with Galera, three nodes';
-const GROUP = 'MySQL 9.7 with Group Replication, three members';
+const PGBOUNCER_DOCUMENTED = 'as PgBouncer documents it, not seen here';
+const MYSQL = 'the error reference of MySQL, in the form mysql2 3.20 gives errors';
+const MARIADB = 'the error reference of MariaDB, in the form mariadb 3.4 gives errors';
+const NODES = 'as MariaDB documents it for Galera, not seen here';
+const GROUP = 'as MySQL documents it for Group Replication, not seen here';
 
 export const CAPTURED: readonly Captured[] = [
   pooled('waits in vain for a server connection', PGBOUNCER, 'not-sent', 'select 1 - query_wait_timeout'),
   pooled('is full', PGBOUNCER, 'not-sent', 'no more connections allowed (max_client_conn)'),
   pooled(
     'cannot reach its server',
-    PGBOUNCER_SOURCE,
+    PGBOUNCER_DOCUMENTED,
     'not-sent',
     'server login has been failing, try again later (server_login_retry)',
   ),
-  pooled('loses its server connection', PGBOUNCER_SOURCE, 'in-doubt', 'select 1 - server conn crashed?'),
-  pooled('cuts a long statement', PGBOUNCER_SOURCE, 'in-doubt', 'select 1 - query_timeout'),
+  pooled('loses its server connection', PGBOUNCER, 'in-doubt', 'select 1 - server conn crashed?'),
+  pooled('cuts a long statement', PGBOUNCER_DOCUMENTED, 'in-doubt', 'select 1 - query_timeout'),
   pooled('does not know the database', PGBOUNCER, 'final', 'database "app" does not exist'),
   pooled('does not know the user', PGBOUNCER, 'final', '"trust" authentication failed'),
   postgres('is starting', 'not-sent', '57P03', 'the database system is starting up'),
@@ -189,7 +189,7 @@ function pooled(what: string, source: string, failure: Failure, message: string)
 }
 
 function postgres(what: string, failure: Failure, code: string, message: string): Captured {
-  const source = 'PostgreSQL 15, through pg 8.20';
+  const source = 'the error codes of PostgreSQL (appendix A), in the form pg 8.20 gives errors';
   return { what: `a server ${what}`, source, failure, message, facts: { code, severity: 'FATAL' } };
 }
 

@@ -1028,13 +1028,6 @@ export const MUTATIONS: readonly Mutation[] = [
     on: SQLITE,
   },
   {
-    defect: 'a call made while the ORM closes waits until the pool gives up',
-    file: 'lib/knex-client.ts',
-    find: "        if (client.pool?.destroyed) throw new Error('Unable to acquire a connection');\n",
-    put: '',
-    spec: 'spec/closed-orm',
-  },
-  {
     defect: 'payloads are printed when a connection dies',
     file: 'lib/knex-client.ts',
     find: 'disposed = reason instanceof Error ? `${reason.name}: ${driversWords(reason)}` : reason;',
