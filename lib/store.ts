@@ -2,7 +2,7 @@ import type { EntityManager } from '@mikro-orm/core';
 import { BufferedSignals } from './buffered-signals';
 import { Checkpoints } from './checkpoints';
 import type { Dialect } from './dialect';
-import { DurableRunNotFoundError, DurableTransactionError } from './errors';
+import { DurableClosedError, DurableRunNotFoundError, DurableTransactionError } from './errors';
 import { Events } from './events';
 import { checkpointRow, type Groups, groupsOf } from './groups';
 import { LeaseGuards } from './lease-guards';
@@ -242,7 +242,9 @@ export class MikroOrmStateStore implements StateStore {
 
   /** Runs in `running` or `cancelling`, leased or not, oldest first. Without those that cannot be read, like every list of runs to execute. */
   async listIncompleteRuns(namespace?: string): Promise<WorkflowRun[]> {
-    const runs = await this.scan('listIncompleteRuns', (dialect) => this.listings.incomplete(dialect, namespace));
+    const runs = await polled(() =>
+      this.scan('listIncompleteRuns', (dialect) => this.listings.incomplete(dialect, namespace)),
+    );
     this.guards.listed('active', runs);
     return runs;
   }
@@ -251,14 +253,18 @@ export class MikroOrmStateStore implements StateStore {
   async listPendingRuns(limit: number, namespace?: string): Promise<WorkflowRun[]> {
     const label = 'listPendingRuns';
     const ask = (question: Question) => this.questions.ask(label, question);
-    const runs = await this.listings.pending(ask, await this.session.dialect(label), limit, namespace);
+    const runs = await polled(async () =>
+      this.listings.pending(ask, await this.session.dialect(label), limit, namespace),
+    );
     this.guards.listed('active', runs);
     return runs;
   }
 
   /** Suspended runs with `wakeAt <= nowMs`, longest due first. */
   async listDueTimers(nowMs: number, namespace?: string): Promise<WorkflowRun[]> {
-    const runs = await this.scan('listDueTimers', (dialect) => this.listings.due(dialect, nowMs, namespace));
+    const runs = await polled(() =>
+      this.scan('listDueTimers', (dialect) => this.listings.due(dialect, nowMs, namespace)),
+    );
     this.guards.listed({ dueAtMs: nowMs }, runs);
     return runs;
   }
@@ -415,8 +421,10 @@ export class MikroOrmStateStore implements StateStore {
    */
   async listRuns(query: RunQuery): Promise<WorkflowRun[]> {
     const all = (rows: readonly Row[]) => this.listings.all(rows);
-    const runs = await this.scan('listRuns', (dialect) => this.listings.matching(dialect, query), all);
-    if (isBlockedScan(query)) this.guards.listed('blocked', runs);
+    const scan = () => this.scan('listRuns', (dialect) => this.listings.matching(dialect, query), all);
+    if (!isBlockedScan(query)) return scan();
+    const runs = await polled(scan);
+    this.guards.listed('blocked', runs);
     return runs;
   }
 
@@ -466,4 +474,17 @@ interface View {
 /** Whether the query is the engine's for runs to try again, which it then leases one after the other. */
 function isBlockedScan({ statuses, status, workflow, tag }: RunQuery): boolean {
   return statuses?.length === 1 && statuses[0] === 'blocked' && !status && !workflow && !tag;
+}
+
+/**
+ * A poll of the engine. One that is under way while the host closes the ORM finds nothing: nobody is left to act on it, and the
+ * engine's poller takes a failure for the end of the process.
+ */
+async function polled(scan: () => Promise<WorkflowRun[]>): Promise<WorkflowRun[]> {
+  try {
+    return await scan();
+  } catch (error) {
+    if (error instanceof DurableClosedError) return [];
+    throw error;
+  }
 }

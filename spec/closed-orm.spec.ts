@@ -39,6 +39,18 @@ eachDatabase(KINDS, (kind) => {
     expect(failure).toMatchObject({ code: 'DURABLE_ORM_CLOSED', operation });
   });
 
+  it.each([
+    ['listPendingRuns', (polls) => polls.listPendingRuns(100)],
+    ['listIncompleteRuns', (polls) => polls.listIncompleteRuns()],
+    ['listDueTimers', (polls) => polls.listDueTimers(1)],
+    ['listRuns', (polls) => polls.listRuns({ statuses: ['blocked'] })],
+  ] as [string, (polls: MikroOrmStateStore) => Promise<unknown>][])(
+    'a poll by %s finds nothing',
+    async (_name, poll) => {
+      expect(await poll(store)).toEqual([]);
+    },
+  );
+
   it('a call that waits for a connection while the ORM closes ends, and so does the close', async () => {
     const closing = await db.open({ pool: { min: 0, max: 1 } });
     const before = new MikroOrmStateStore(closing);
