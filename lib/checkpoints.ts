@@ -156,22 +156,24 @@ export class Checkpoints {
 
   /** In place of a checkpoint that is not completed: whoever has completed the step since keeps it. The status comes last, as it decides. */
   private replaceUnfinished(dialect: Dialect): string {
-    const { checkpoints } = this.tables;
-    const keys = [checkpoints.column('runId'), checkpoints.column('seq')];
-    const status = checkpoints.column('status');
-    const others = checkpoints.properties.map((property) => checkpoints.column(property));
-    const columns = [...others.filter((column) => column !== status && !keys.includes(column)), status];
-    return dialect.replaceConflictIf(keys, columns, `${checkpoints.name}.${status} <> 'completed'`).text;
+    const { keys, status, others } = this.upserted();
+    const unfinished = `${this.tables.checkpoints.name}.${status} <> 'completed'`;
+    return dialect.replaceConflictIf(keys, [...others, status], unfinished).text;
   }
 
   private replaceConflict(dialect: Dialect): string {
+    const { keys, status, others } = this.upserted();
+    const { replaces, replaced } = replacesCheckpoint(this.tables, dialect.added);
+    return dialect.replaceConflictIf(keys, [status, ...others], replaces, replaced).text;
+  }
+
+  /** The columns an upsert finds a row by, the one that decides whether the row is replaced, and the others. */
+  private upserted() {
     const { checkpoints } = this.tables;
     const keys = [checkpoints.column('runId'), checkpoints.column('seq')];
     const status = checkpoints.column('status');
-    const others = checkpoints.properties.map((property) => checkpoints.column(property));
-    const { replaces, replaced } = replacesCheckpoint(this.tables, dialect.added);
-    const columns = [status, ...others.filter((column) => column !== status && !keys.includes(column))];
-    return dialect.replaceConflictIf(keys, columns, replaces, replaced).text;
+    const columns = checkpoints.properties.map((property) => checkpoints.column(property));
+    return { keys, status, others: columns.filter((column) => column !== status && !keys.includes(column)) };
   }
 
   private bySeq(direction: 'asc' | 'desc'): string {

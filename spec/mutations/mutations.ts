@@ -60,8 +60,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     defect: 'saving a checkpoint again keeps its old wake_at',
     file: 'lib/checkpoints.ts',
-    find: '[status, ...others.filter((column) => column !== status &&',
-    put: "[status, ...others.filter((column) => ![status, checkpoints.column('wakeAt')].includes(column) &&",
+    find: 'others: columns.filter((column) => column !== status &&',
+    put: "others: columns.filter((column) => ![status, checkpoints.column('wakeAt')].includes(column) &&",
     spec: 'spec/contract.sqlite',
     on: SQLITE,
   },
