@@ -119,7 +119,7 @@ export class Session {
     return this.underWay.track(() => TransactionSlots.of(this.em).run(label, this.retry.forMs ?? RETRY_FOR_MS, work));
   }
 
-  /** A transaction that waits for nobody's locks, and therefore for no place among the others. */
+  /** A transaction that asks for no place among the others: it waits for nobody's locks, or its caller has a place. */
   async briefTransaction<T>(label: string, repeat: Repeat, work: (sql: Sql) => Promise<T>): Promise<T> {
     return this.persist(label, repeat, async (dialect, inDoubt) => {
       const em = this.fork();

@@ -59,7 +59,7 @@ export class StepHandle {
 
   /**
    * Find out whether the work was committed whose commit was not answered: its checkpoints are there or they are not, and a
-   * write at the same position waits for a transaction that is still open.
+   * write at the same position waits for a transaction that is still open. It has the place of the work it looks up.
    *
    * @throws Superseded when another execution has completed the step instead
    * @throws DurableDatabaseError when the work was not committed, or, `outcomeUnknown`, when it saved nothing to tell by
@@ -67,7 +67,7 @@ export class StepHandle {
   async assertCommitted(session: Session, result: unknown, cause: Error): Promise<void> {
     const [checkpoint] = this.own.values();
     if (!checkpoint) throw new DurableDatabaseError('transaction', 1, true, true, cause);
-    const stored = await session.transaction('transaction.lookUp', 'repeatable', async (sql) => {
+    const stored = await session.briefTransaction('transaction.lookUp', 'repeatable', async (sql) => {
       const row = this.checkpoints.params(checkpoint);
       if (await this.checkpoints.saveIfAbsent(sql, checkpoint.runId, row)) throw new NotCommitted(cause);
       return this.checkpoints.getCommitted(sql, checkpoint);

@@ -197,6 +197,19 @@ eachDatabase(
       expect(await sql(other).execute('select id from bookings where id = ?', [id])).toHaveLength(1);
     });
 
+    it('transaction: is looked up in the place that it has, when there is no other', async () => {
+      const orm = await db.open({ host: '127.0.0.1', port: thief.port, pool: { min: 0, max: 2 } });
+      const small = new MikroOrmStateStore(orm, { retry: { forMs: 2000 } });
+      await small.getRun('none');
+      const checkpoint = aCheckpoint({ output: 'mine' });
+      const work = () =>
+        small.transaction(async (tx) => {
+          await tx.saveCheckpoint(checkpoint);
+          return checkpoint.output;
+        });
+      expect(await lost(COMMIT, async () => undefined, work)).toBe('mine');
+    });
+
     it('transaction: work without a checkpoint cannot be told, and fails as unknown', async () => {
       const outcome = await lost(
         COMMIT,
