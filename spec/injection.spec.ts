@@ -101,7 +101,7 @@ eachDatabase(KINDS, (kind) => {
     for (const namespace of WORDS)
       await store.createRun(aRun({ id: `in ${namespace}`, namespace, status: 'suspended', wakeAt: 1 }));
     await Promise.all(WORDS.map((word) => store.saveCheckpoint(aCheckpoint({ runId: `in ${word}` }))));
-    await Promise.all(WORDS.map((word) => store.putSignalWaiter({ token: word, runId: `in ${word}`, seq: 0 })));
+    await Promise.all(WORDS.map((word) => store.putSignalWaiter({ token: word, runId: `in ${word}`, seq: 1 })));
     for (const word of CORPUS) {
       const confined = store.withScope({ namespace: word });
       const ids = (rows: { id?: string; runId?: string }[]) => rows.map(({ id, runId }) => id ?? runId);
