@@ -10,6 +10,9 @@ export interface Taken {
   readonly payload: unknown;
 }
 
+/** Transactions that take signals of one token at a time, over all processes: beyond them the next taker waits. */
+const MOST_TAKERS = 128;
+
 /** Statements on buffered signals: rows of the signal buffer that have no event id. */
 export class BufferedSignals {
   private readonly appendText: (count: number) => string;
@@ -92,10 +95,21 @@ export class BufferedSignals {
 
   private async lockAndTake(sql: Sql, token: string): Promise<Taken | null> {
     await this.beginToWrite(sql);
-    const row = await this.lockOldest(sql, token);
-    if (!row) return null;
-    const taken = this.taken(row);
-    return (await this.delete(sql, [row.id as Param])) === 1 ? taken : null;
+    let goneId: number | undefined;
+    return retake(async () => {
+      const ids = await this.oldestIds(sql, token);
+      const [oldestId] = ids;
+      if (oldestId === undefined) return null;
+      // A caller's transaction may go on seeing what is gone; what is there now only a lock sees.
+      const row =
+        oldestId === goneId
+          ? await this.lockSeen(sql, token)
+          : await this.lockOldestOf(sql, ids as [number, ...number[]]);
+      goneId = oldestId;
+      if (!row) return 'contended';
+      const taken = this.taken(row);
+      return (await this.delete(sql, [row.id as Param])) === 1 ? taken : null;
+    });
   }
 
   /** The ids of the oldest signals of different tokens, left in place; `undefined` where nothing is buffered. */
@@ -147,14 +161,34 @@ export class BufferedSignals {
   }
 
   /**
-   * Lock the oldest signal that nobody else is taking, for whoever waits for the oldest of all stands in a crowd; wait for the others'
-   * only where there is no other. A signal whose taker dies meanwhile comes after those that were taken past it.
+   * Lock the first of these signals that nobody else is taking, for whoever waits for the oldest of all stands in a crowd; wait for
+   * the others' only where there is no other. A signal whose taker dies meanwhile comes after those that were taken past it.
+   *
+   * By id: a server that puts a token's signals in order first locks them all, and others would pass over what nobody takes.
    */
-  private async lockOldest(sql: Sql, token: string): Promise<Row | undefined> {
-    const [free] = await sql.rows(this.selectOldest() + lockFree(sql), [token]);
+  private async lockOldestOf(sql: Sql, ids: readonly [number, ...number[]]): Promise<Row | undefined> {
+    const [free] = await sql.rows(`${this.selectAmong(ids.length)} limit 1${lockFree(sql)}`, ids);
     if (free) return free;
+    const [row] = await sql.rows(this.selectAmong(1) + sql.dialect.forUpdate, [ids[0]]);
+    return row;
+  }
+
+  private async lockSeen(sql: Sql, token: string): Promise<Row | undefined> {
     const [row] = await sql.rows(this.selectOldest() + sql.dialect.forUpdate, [token]);
     return row;
+  }
+
+  /** The ids of the oldest signals of a token: more than others can be taking at a time. */
+  private async oldestIds(sql: Sql, token: string): Promise<number[]> {
+    const rows = await sql.rows(this.oldestId('?', MOST_TAKERS), [token]);
+    return rows.map(({ id }) => Number(id));
+  }
+
+  /** Signals by their ids, oldest first. */
+  private selectAmong(count: number): string {
+    const { buffer } = this.tables;
+    const id = buffer.column('id');
+    return `select ${buffer.selection} from ${buffer.name} where ${id} in (${repeated('?', count)}) order by ${id}`;
   }
 
   /** A transaction that reads before it writes cannot get SQLite's write lock while another holds it. */
@@ -188,17 +222,17 @@ export class BufferedSignals {
     return `select ${this.tables.buffer.selection} ${this.oldest()}`;
   }
 
-  private oldestId(token: string): string {
-    return `select ${this.tables.buffer.column('id')} ${this.oldest(token)}`;
+  private oldestId(token: string, count = 1): string {
+    return `select ${this.tables.buffer.column('id')} ${this.oldest(token, count)}`;
   }
 
-  private oldest(token = '?'): string {
+  private oldest(token = '?', count = 1): string {
     const { buffer } = this.tables;
     // Events have a publishing time, signals none: by it the index gives them in order of arrival. Asking for the absence
     // of the event id instead, or as well, has SQLite walk that column's unique index through every signal there is.
     return (
       `from ${buffer.name} where ${buffer.column('token')} = ${token} and ${buffer.column('publishedAt')} is null ` +
-      `order by ${buffer.column('id')} limit 1`
+      `order by ${buffer.column('id')} limit ${count}`
     );
   }
 

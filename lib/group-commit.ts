@@ -4,6 +4,8 @@ import { setImmediate as macrotask } from 'node:timers/promises';
 export interface Grouping<Item, Result> {
   /** Throws to refuse a call, in the caller's own context: what runs a group belongs to another call. */
   readonly admit: () => void;
+  /** Told of all that is under way, from the moment it waits for its turn. */
+  readonly counted: (work: () => Promise<void>) => Promise<void>;
   /**
    * Carry out many calls at once; results in the order of `items`, all of them or none. A result may be a promise: that
    * item goes on by itself and holds up none of its neighbours, but the group is under way until it has settled.
@@ -74,8 +76,8 @@ export class GroupCommit<Item, Result> {
     if (this.lanes.size < this.bounds.lanes) {
       const lane: Lane = {};
       this.lanes.add(lane);
-      const begin = this.bounds.beginsNextTurn ? setImmediate : queueMicrotask;
-      begin(() => void this.work(lane));
+      const begun = this.bounds.beginsNextTurn ? macrotask : microtask;
+      void this.grouping.counted(() => begun().then(() => this.work(lane)));
     } else for (const lane of this.lanes) this.limit(lane);
   }
 
@@ -147,3 +149,5 @@ export class GroupCommit<Item, Result> {
     }
   }
 }
+
+async function microtask(): Promise<void> {}

@@ -14,7 +14,7 @@ import { ACTIVE_STATUSES, type WorkflowRun } from './types';
  * | `read`, `claim` | a turn woken while a release is on its way: it would read the engine's own lease, take none, and work without one |
  * | `claim` | a lease won for a listing that is out of date: the run has come to rest since, and its last step would run again |
  * | `gaveUp`, `resumer` | a failed run that sleeps again, because an older turn suspends it under the lease that is still held |
- * | `won`, `release` | a release that frees the lease of whoever took over: a turn frees its own engine's lease only |
+ * | `claim`, `release` | a release that frees the lease of whoever took over: a turn frees its own engine's lease only |
  *
  * What stays open: two turns of one run in one process. The engine takes no second lease for a run it holds, and the store
  * cannot tell one turn's calls from the other's: the turn that ends first frees the lease, and both may begin a local step.
@@ -96,6 +96,15 @@ export class LeaseGuards {
     boundMs: number,
     free: (owners: readonly string[] | undefined) => Promise<void>,
   ): Promise<void> {
+    return this.freed(runId, boundMs, () => free(this.holders.release(runId)));
+  }
+
+  /** Free a lease that has just been won and is not to be kept: no turn stands behind it. */
+  giveBack(runId: string, free: () => Promise<void>): Promise<void> {
+    return this.freed(runId, 0, free);
+  }
+
+  private freed(runId: string, boundMs: number, free: () => Promise<void>): Promise<void> {
     const pending = this.releases.get(runId);
     if (pending && !pending.isMade) {
       pending.askedAgain = true;
@@ -109,15 +118,10 @@ export class LeaseGuards {
     return release.done;
   }
 
-  private async make(
-    runId: string,
-    release: Release,
-    boundMs: number,
-    free: (owners: readonly string[] | undefined) => Promise<void>,
-  ): Promise<void> {
+  private async make(runId: string, release: Release, boundMs: number, free: () => Promise<void>): Promise<void> {
     await bounded(boundMs, (isOver) => this.ended(runId, release, isOver));
     release.isMade = true;
-    await free(this.holders.release(runId));
+    await free();
   }
 
   /** Resolve when the turn that asked for the release has made its last write. */

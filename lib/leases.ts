@@ -19,6 +19,8 @@ export interface Renewal {
 
 /** A claim on a run's lease, checked. */
 export interface Claim extends Renewal {
+  /** Whether so much time has passed since the call that a lease won now could be over before its holder renews it. */
+  readonly isLate: () => boolean;
   /** Leases that end by then are free. */
   readonly present: Param;
   /** Holds only for a run that still is as it was listed; `undefined`: for any that has not ended. */
@@ -40,6 +42,11 @@ interface Many {
 
 /** Said of a claim that holds for a run at rest too. */
 const AT_REST = 'at rest';
+
+/** A lease is first renewed after half its time, so that whoever has it a quarter late has as much again to renew it in. */
+const LATEST_PART = 1 / 4;
+/** Leases of less than a second are for tests with a clock of their own. */
+const LEAST_LATENESS_MS = 250;
 
 /** Statements on the two lease columns of a run: each one conditional update by primary key. */
 export class Leases {
@@ -97,17 +104,20 @@ export class Leases {
     this.heldBy = perCount((owners) => ` and ${by} in (${repeated('?', owners)})`);
   }
 
-  /** Check a claim on a lease. */
-  claim(runId: string, owner: string, untilMs: number, nowMs: number): (as: ListedAs | undefined) => Claim {
+  /** Check a claim on a lease, for any run that has not ended. */
+  claim(runId: string, owner: string, untilMs: number, nowMs: number): Claim {
     checkText(owner, 'lease owner', WIDTHS.short);
-    const claim = { ...this.renewal(runId, owner, untilMs), present: this.present(nowMs) };
-    return (as) => ({ ...claim, as });
+    const renewal = this.renewal(runId, owner, untilMs);
+    const present = this.present(nowMs);
+    const lateMs = performance.now() + Math.max((untilMs - nowMs) * LATEST_PART, LEAST_LATENESS_MS);
+    return { ...renewal, present, as: undefined, isLate: () => performance.now() > lateMs };
   }
 
-  /** Take the lease of a run that nobody holds at the claim's present. */
+  /** Take the lease of a run that nobody holds at the claim's present, unless the claim is late. */
   async acquire(sql: Sql, claim: Claim): Promise<boolean> {
     const { runId, owner, until, present, as } = claim;
     if (sql.inDoubt && (await this.hasWon(sql, claim))) return true;
+    if (claim.isLate()) return false;
     const due = typeof as === 'object' ? [this.tables.runs.encode('wakeAt', Math.floor(as.dueAtMs))] : [];
     const params = [owner, until, runId, present, ...due, ...this.scope.runs().params];
     return (await sql.affected(this.acquireText(as), params)) === 1;
@@ -124,7 +134,9 @@ export class Leases {
    * Take the leases of different runs, not listed or listed as active, that nobody holds, as far as nobody's lock on a run
    * is in the way: those are left out, not waited for. Needs a transaction, unless the database updates what it locks. Returns the runs it leased.
    */
-  acquireUnlocked(sql: Sql, claims: readonly Claim[]): Promise<ReadonlySet<string>> {
+  async acquireUnlocked(sql: Sql, asked: readonly Claim[]): Promise<ReadonlySet<string>> {
+    const claims = asked.filter(({ isLate }) => !isLate());
+    if (claims.length === 0) return new Set();
     const of = (value: (claim: Claim) => Param) => claims.flatMap((claim) => [claim.runId, value(claim)]);
     const conditions = [...of(({ present }) => present), ...of(({ as }) => (as === 'active' ? '' : AT_REST))];
     return this.change(sql, this.acquireMany, claims, conditions, [

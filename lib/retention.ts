@@ -9,10 +9,17 @@ import type { Tables } from './tables';
 import { repeated } from './texts';
 import { type RetentionPolicy, type RunStatus, TERMINAL_STATUSES } from './types';
 
-/** The runs that a try has deleted, committed or not. */
-export interface Pruned {
+/** One transaction of a prune: what its last try did, committed or not. */
+export interface Batch {
+  /** The runs it deleted. */
   ids: readonly string[];
+  /** Whether it left out runs that it had been asked for. */
+  isCut: boolean;
 }
+
+/** A transaction of a prune holds its locks, and its statements run, for no longer than this many rows take, or one run's. */
+const MOST_RUNS = 1000;
+const MOST_CHECKPOINTS = 10_000;
 
 /** What may be pruned: runs of these statuses that are too old, or too many. */
 export interface Bounds {
@@ -51,13 +58,14 @@ export class Retention {
   }
 
   /**
-   * Delete at most `limit` runs outside the bounds with everything that belongs to them, longest finished first. The rows
-   * are locked before they are chosen for good: a run requeued in between stays. Needs a transaction. `last` keeps what a try
-   * has deleted: when the answer to its commit is lost, the runs tell whether it did.
+   * Delete at most `limit` runs outside the bounds with everything that belongs to them, longest finished first, and fewer
+   * when those are too many rows for one transaction. The rows are locked before they are chosen for good: a run requeued in
+   * between stays. Needs a transaction. `batch` keeps what a try has deleted: when the answer to its commit is lost, the runs
+   * tell whether it did.
    */
-  async prune(sql: Sql, bounds: Bounds, limit: number, dropCompletions: boolean, last: Pruned): Promise<number> {
+  async prune(sql: Sql, bounds: Bounds, limit: number, dropCompletions: boolean, batch: Batch): Promise<number> {
     const { runs } = this.tables;
-    if (sql.inDoubt && last.ids.length > 0 && (await this.countOf(sql, last.ids)) === 0) return last.ids.length;
+    if (sql.inDoubt && batch.ids.length > 0 && (await this.countOf(sql, batch.ids)) === 0) return batch.ids.length;
     // A transaction that reads before it writes cannot get SQLite's write lock while another holds it.
     if (sql.dialect.writesFirst) await sql.run(`update ${runs.name} set ${this.id} = '' where 1 = 0`, []);
     const edgeMs = await this.edgeTime(sql, bounds);
@@ -66,9 +74,12 @@ export class Retention {
       edgeMs === undefined ? Number.NEGATIVE_INFINITY : edgeMs + 1,
     );
     if (untilMs === Number.NEGATIVE_INFINITY) return 0;
-    const locked = await this.lock(sql, bounds.statuses, await this.oldest(sql, bounds.statuses, untilMs, limit));
+    const oldest = await this.oldest(sql, bounds.statuses, untilMs, Math.min(limit, MOST_RUNS));
+    const found = oldest.slice(0, await this.countWithin(sql, oldest));
+    batch.isCut = found.length < oldest.length || (oldest.length === MOST_RUNS && limit > MOST_RUNS);
+    const locked = await this.lock(sql, bounds.statuses, found);
     const ids = (await this.outside(sql, bounds, locked, edgeMs)).map(({ id }) => id);
-    last.ids = ids;
+    batch.ids = ids;
     if (ids.length === 0) return 0;
     const chosen = `${this.id} in (${repeated('?', ids.length)})`;
     const deleted = await sql.affected(`delete from ${runs.name} where ${chosen}`, ids);
@@ -82,6 +93,26 @@ export class Retention {
     const text = `select count(*) as total from ${runs.name} where ${this.id} in (${repeated('?', ids.length)})`;
     const [counted] = await sql.rows(text, ids);
     return Number(counted?.total);
+  }
+
+  /** How many of these runs, from the first on, one transaction deletes with their checkpoints: at least one. */
+  private async countWithin(sql: Sql, found: readonly Row[]): Promise<number> {
+    if (found.length <= 1) return found.length;
+    const { runs, checkpoints } = this.tables;
+    const [runId, seq] = [checkpoints.column('runId'), checkpoints.column('seq')];
+    // Steps are numbered from 0 on, and the index gives the last one: nothing is counted.
+    const last = `select max(${seq}) from ${checkpoints.name} where ${runId} = ${runs.name}.${this.id}`;
+    const rows = await sql.rows(
+      `select ${runs.select('id')}, (${last}) as last_seq from ${runs.name} where ${this.id} in (${repeated('?', found.length)})`,
+      found.map(({ id }) => String(id)),
+    );
+    const lastOf = new Map(rows.map(({ id, last_seq }) => [String(id), Number(last_seq ?? -1)]));
+    let total = 0;
+    const firstBeyond = found.findIndex(({ id }, n) => {
+      total += Math.max((lastOf.get(String(id)) ?? -1) + 1, 0);
+      return n > 0 && total > MOST_CHECKPOINTS;
+    });
+    return firstBeyond < 0 ? found.length : firstBeyond;
   }
 
   /** About where the runs begin that are too many: the time of the youngest of them, in epoch ms. */

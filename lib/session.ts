@@ -116,7 +116,10 @@ export class Session {
   /** Do work that holds a connection for long, when the pool can spare one. */
   async slotted<T>(label: string, work: () => Promise<T>): Promise<T> {
     if (this.joined) return work();
-    return this.underWay.track(() => TransactionSlots.of(this.em).run(label, this.retry.forMs ?? RETRY_FOR_MS, work));
+    return this.underWay.track(async () => {
+      if (this.base.beginsNextTurn) await macrotask();
+      return TransactionSlots.of(this.em).run(label, this.retry.forMs ?? RETRY_FOR_MS, work);
+    });
   }
 
   /** A transaction that asks for no place among the others: it waits for nobody's locks, or its caller has a place. */
@@ -168,7 +171,7 @@ export class Session {
   async dialect(label: string): Promise<Dialect> {
     if (!this.base.probe) return this.base;
     this.assertNotBlocked();
-    return this.attempt(label, 'repeatable', async (dialect) => dialect);
+    return this.underWay.track(() => this.attempt(label, 'repeatable', async (dialect) => dialect));
   }
 
   private async server(): Promise<Dialect> {

@@ -23,7 +23,7 @@ const ALONE = { ...DEFAULTS, lanes: Number.POSITIVE_INFINITY, maxItems: 1, maxSi
 /** What a call does for one item. */
 export type Work<Item, Result> = (sql: Sql, item: Item) => Promise<Result>;
 
-type Shared<Item, Result> = Omit<Grouping<Item, Result>, 'admit' | 'divisible'> &
+type Shared<Item, Result> = Omit<Grouping<Item, Result>, 'admit' | 'counted' | 'divisible'> &
   Partial<Pick<Grouping<Item, Result>, 'divisible'>>;
 
 /** The ways in which calls of one store go to the database together. */
@@ -79,7 +79,8 @@ export class Sharing {
   /** Calls that gather while others of their kind are under way. */
   grouped<Item, Result>(shared: Shared<Item, Result>): GroupCommit<Item, Result> {
     const admit = () => this.session.assertNotBlocked();
-    return new GroupCommit<Item, Result>({ divisible: mayBeOneRow, ...shared, admit }, this.bounds);
+    const counted = (work: () => Promise<void>) => this.session.counted(work);
+    return new GroupCommit<Item, Result>({ divisible: mayBeOneRow, ...shared, admit, counted }, this.bounds);
   }
 }
 

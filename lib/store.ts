@@ -6,13 +6,13 @@ import { DurableClosedError, DurableRunNotFoundError, DurableTransactionError } 
 import { Events } from './events';
 import { checkpointRow, type Groups, groupsOf } from './groups';
 import { LeaseGuards } from './lease-guards';
-import { Leases } from './leases';
+import { Leases, type Release } from './leases';
 import { checkCount, checkInteger, checkText } from './limits';
 import { Listings } from './listings';
 import { checkBound, type MikroOrmStateStoreOptions, type Settings, settingsOf } from './options';
 import { emOfOrm } from './orm-like';
 import { type Question, Questions } from './questions';
-import { boundsOf, type Pruned, Retention } from './retention';
+import { type Batch, boundsOf, Retention } from './retention';
 import { Runs } from './runs';
 import { ensureMikroOrmDurableSchema, planMikroOrmDurableSchema } from './schema';
 import { Scope } from './scope';
@@ -176,17 +176,24 @@ export class MikroOrmStateStore implements StateStore {
   }
 
   /**
-   * Delete at most `limit` finished runs outside `policy`, longest finished first, each with all that belongs to it, in one
-   * transaction. Statuses that are not terminal are never pruned. Returns how many runs were deleted.
+   * Delete at most `limit` finished runs outside `policy`, longest finished first, each with all that belongs to it. Statuses
+   * that are not terminal are never pruned. Many runs, or runs of many steps, go in several transactions of at most 1,000 runs
+   * or about 10,000 checkpoints, and of one run at least. Returns how many runs were deleted.
    */
   async pruneTerminalRuns(policy: RetentionPolicy, nowMs: number, limit: number): Promise<number> {
     const bounds = boundsOf(policy, nowMs);
     if (bounds === null || limit <= 0) return 0;
     checkCount(limit, 'limit');
-    const last: Pruned = { ids: [] };
-    return this.session.transaction('pruneTerminalRuns', 'repeatable', (sql) =>
-      this.retention.prune(sql, bounds, limit, this.options.pruneCompletions, last),
-    );
+    let deleted = 0;
+    for (let more = true; more; ) {
+      const batch: Batch = { ids: [], isCut: false };
+      const last = await this.session.transaction('pruneTerminalRuns', 'repeatable', (sql) =>
+        this.retention.prune(sql, bounds, limit - deleted, this.options.pruneCompletions, batch),
+      );
+      deleted += last;
+      more = batch.isCut && last > 0;
+    }
+    return deleted;
   }
 
   /** @throws DurableRowError for a checkpoint that cannot be read */
@@ -274,11 +281,20 @@ export class MikroOrmStateStore implements StateStore {
    * `cancelled`, `dead`) are not leased: a peer that listed one before it ended would run it again. For the same reason a
    * lease asked for a run that this store has listed to pick up, recover or wake is refused if the run is no longer as it was
    * listed; one asked for right after {@link getRun} of the run is not.
+   *
+   * False too when the answer comes late, after a lock or an outage: the lease ends when the call said, and after a quarter of
+   * its time (at least 250 ms) it could be over before its holder renews it. It is given back.
    */
   async tryLockRun(runId: string, owner: string, leaseUntilMs: number, nowMs: number): Promise<boolean> {
     checkText(runId, 'runId');
     const claim = this.leases.claim(runId, owner, leaseUntilMs, nowMs);
-    return this.guards.claim({ runId, owner, nowMs }, (as) => this.groups.tryLockRun.submit(claim(as)));
+    return this.guards.claim({ runId, owner, nowMs }, async (as) => {
+      const won = await this.groups.tryLockRun.submit({ ...claim, as });
+      if (!won || !claim.isLate()) return won;
+      // What cannot be given back lapses by itself.
+      await this.guards.giveBack(runId, () => this.freed({ runId, owners: [owner] })).catch(() => undefined);
+      return false;
+    });
   }
 
   /**
@@ -288,9 +304,7 @@ export class MikroOrmStateStore implements StateStore {
    */
   async releaseRunLock(runId: string): Promise<void> {
     checkText(runId, 'runId');
-    const free = async (owners: readonly string[] | undefined) => {
-      await this.groups.releaseRunLock.submit({ runId, owners });
-    };
+    const free = (owners: readonly string[] | undefined) => this.freed({ runId, owners });
     await this.session.counted(() => this.guards.release(runId, this.options.releaseWaitMs, free));
   }
 
@@ -442,6 +456,10 @@ export class MikroOrmStateStore implements StateStore {
   async settled(boundMs = 10_000): Promise<void> {
     checkBound(boundMs);
     await this.session.settled(boundMs);
+  }
+
+  private async freed(release: Release): Promise<void> {
+    await this.groups.releaseRunLock.submit(release);
   }
 
   private async scan(

@@ -1,6 +1,7 @@
 import { setImmediate as macrotask } from 'node:timers/promises';
 import type { MikroORM } from '@mikro-orm/core';
 import { MikroOrmStateStore, type RunStatus } from '../lib';
+import { betweenStatements } from './support/between-statements';
 import { atOnce, blockedSessions, eventually, OpenTransaction, untilBlocked } from './support/concurrency';
 import { eachDatabase, KINDS, sql, TestDatabase } from './support/databases';
 import { aCheckpoint, aRun, freshId } from './support/fixtures';
@@ -104,6 +105,53 @@ eachDatabase(SERVERS, (kind) => {
       await competitor.commit();
       expect(await waiting).toBe(false);
     });
+  });
+
+  it.each([
+    [1, 1000, 'is not won, and given back for others'],
+    [6, 1000, 'with others: is not won, and given back for others'],
+    [1, 60_000, 'is won where it has most of its time left'],
+  ])('a lease that a lock has held up (%i asked for, %i ms): %s', async (count, leaseMs) => {
+    const ids = await Promise.all(Array.from({ length: count }, () => stored()));
+    const [id] = ids as [string];
+    const competitor = await holding(other, "update durable_workflow_runs set origin = 'competitor' where id = ?", id);
+    const askedAt = performance.now();
+    const asked = ids.map((each) => store.tryLockRun(each, 'me', 5000 + leaseMs, 5000));
+    await untilBlocked(kind, other);
+    await eventually('a quarter of a second is over', async () => performance.now() - askedAt > 260);
+    await competitor.commit();
+    const isWon = leaseMs > 1000;
+    expect(await asked[0]).toBe(isWon);
+    expect(await Promise.all(asked.slice(1))).toEqual(ids.slice(1).map(() => true));
+    expect((await store.getRun(id))?.lockedBy).toBe(isWon ? 'me' : undefined);
+    expect(await new MikroOrmStateStore(other).tryLockRun(id, 'peer', 9000, 5001)).toBe(!isWon);
+  });
+
+  it('whoever takes a buffered signal locks no other, so that nobody passes over what nobody takes', async () => {
+    const token = freshId('token');
+    for (let n = 1; n <= 4; n += 1) await store.bufferSignal(token, n);
+    // Statistics of a table that holds little else have a server put a token's signals in order before it locks one.
+    if (kind.family === 'mysql') await sql(other).execute('analyze table durable_buffered_signals');
+    const ids = 'select id from durable_buffered_signals where token = ? order by id';
+    const free: number[] = [];
+    const between = betweenStatements(orm, async (statement) => {
+      if (!/^select .* for update/.test(statement)) return;
+      const text = `select payload from durable_buffered_signals where id = ? for update skip locked`;
+      for (const { id } of await sql(other).execute<{ id: number }[]>(ids, [token]))
+        free.push(
+          ...(await sql(other).execute<{ payload: unknown }[]>(text, [id])).map(({ payload }) => Number(payload)),
+        );
+    });
+    // An encoded payload is read before it is deleted, on every database.
+    const codec = { encode: (value: unknown) => value, decode: (value: unknown) => value };
+    const taker = new MikroOrmStateStore(between, { codec });
+    const [first] = await sql(other).execute<{ id: number }[]>(ids, [token]);
+    const competitor = await holding(other, 'delete from durable_buffered_signals where id = ?', first?.id);
+    const taken = taker.takeBufferedSignal(token);
+    await untilBlocked(kind, other);
+    await competitor.commit();
+    expect(await taken).toEqual({ payload: 2 });
+    expect(free).toEqual([3, 4]);
   });
 
   describe('a buffered signal that a competitor is taking', () => {
@@ -283,6 +331,18 @@ eachDatabase(EMBEDDED, (kind) => {
     ['pruneTerminalRuns', () => store.pruneTerminalRuns({ statuses: ['failed'], maxAge: 1 }, 5000, 10)],
     ['transaction', () => store.transaction((tx) => tx.saveCheckpoint(aCheckpoint()))],
   ];
+  it('a lease that another writer has held up for a quarter of its time is not won', async () => {
+    const run = aRun();
+    await store.createRun(run);
+    const writer = await holding(other, `insert into host_orders values ('${freshId()}', 1)`);
+    const askedAt = performance.now();
+    const asked = store.tryLockRun(run.id, 'me', 2000, 1000);
+    await eventually('a quarter of a second is over', async () => performance.now() - askedAt > 260);
+    await writer.commit();
+    expect(await asked).toBe(false);
+    expect((await store.getRun(run.id))?.lockedBy).toBeUndefined();
+  });
+
   it.each(calls)('%s waits while another connection writes, and succeeds after it', async (name, call) => {
     const writer = await holding(other, `insert into host_orders values ('${freshId()}', 1)`);
     log.take();

@@ -1,6 +1,7 @@
 import { WorkflowEngine } from '@dudousxd/nestjs-durable-core';
+import type { MikroOrmStateStore } from '../lib';
 import { eachDatabase, KINDS, TestDatabase } from './support/databases';
-import { freshId } from './support/fixtures';
+import { aCheckpoint, aRun, freshId } from './support/fixtures';
 
 const STEPS = 50;
 
@@ -37,13 +38,31 @@ eachDatabase(KINDS, (kind) => {
     await engine.drain();
   });
 
-  it('lets the event loop turn between calls that share nothing', async () => {
-    const store = await db.store({}, { groupCommit: false });
-    let turned = false;
-    setImmediate(() => {
-      turned = true;
-    });
-    for (let call = 0; call < 3; call += 1) await store.listBufferedEvents('none', 1);
-    expect(turned).toBe(true);
+  const run = aRun({ searchAttributes: { n: 1 } });
+  const calls: [name: string, call: (store: MikroOrmStateStore) => Promise<unknown>][] = [
+    ['createRun', (store) => store.createRun(run)],
+    ['updateRun', (store) => store.updateRun(run.id, { searchAttributes: { n: 2 } })],
+    ['tryLockRun', (store) => store.tryLockRun(run.id, 'me', 2, 1)],
+    ['saveCheckpoint', (store) => store.saveCheckpoint(aCheckpoint({ runId: run.id }))],
+    ['listBufferedEvents', (store) => store.listBufferedEvents('none', 1)],
+    ['listPendingRuns', (store) => store.listPendingRuns(1)],
+    ['takeBufferedSignal', (store) => store.takeBufferedSignal('none')],
+    [
+      'transaction',
+      (store) => store.transaction(async (tx) => tx.saveCheckpoint(aCheckpoint({ runId: run.id, seq: 1 }))),
+    ],
+    ['pruneTerminalRuns', (store) => store.pruneTerminalRuns({ statuses: ['dead'], maxCount: 1 }, 1, 1)],
+    ['deleteRun', (store) => store.deleteRun('none')],
+  ];
+  it.each(calls)('lets the event loop turn between calls, shared or not: %s', async (_, call) => {
+    for (const store of [await db.store({}, { groupCommit: false }), await db.store()]) {
+      await call(store);
+      let turned = false;
+      setImmediate(() => {
+        turned = true;
+      });
+      for (let n = 0; n < 3; n += 1) await call(store);
+      expect(turned).toBe(true);
+    }
   });
 });

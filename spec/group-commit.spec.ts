@@ -18,6 +18,7 @@ class Gate {
   constructor(bounds: Partial<GroupBounds> = {}, grouping: Partial<Grouping<Item, number>> = {}) {
     this.commit = new GroupCommit<Item, number>(
       {
+        counted: (work) => work(),
         admit: () => undefined,
         run: async (items) => {
           this.groups.push([...items]);
@@ -198,6 +199,7 @@ it('refuses in the caller’s own context, before anything is queued', async () 
   const gate = new Gate(
     {},
     {
+      counted: (work) => work(),
       admit: () => {
         throw new Error('not now');
       },
@@ -230,6 +232,7 @@ it('settles an item that goes on by itself when it is done, and holds up none of
   const groups: number[] = [];
   const commit = new GroupCommit<number, number>(
     {
+      counted: (work) => work(),
       admit: () => undefined,
       run: async (items) => {
         groups.push(items.length);

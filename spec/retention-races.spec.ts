@@ -2,7 +2,7 @@ import type { MikroORM } from '@mikro-orm/core';
 import { MikroOrmStateStore, type RetentionPolicy, type WorkflowRun } from '../lib';
 import { betweenStatements } from './support/between-statements';
 import { finished as ending, startTs } from './support/child';
-import { eachDatabase, KINDS, TestDatabase } from './support/databases';
+import { eachDatabase, KINDS, OWN_DRIVERS, TestDatabase } from './support/databases';
 import { aRun } from './support/fixtures';
 
 const KEPT = 4;
@@ -36,16 +36,16 @@ const BEFORE_THE_LOCK: readonly Happening[] = [
   ['the oldest are deleted', (store) => each(['h', 'a'], (id) => store.deleteRun(id))],
 ];
 
-/** The selects of a prune: how far the history is to be looked at, who is chosen, locked, and who is one too many. */
-const [LOCKED, COUNTED] = [3, 4];
+/** The selects of a prune: how far the history is to be looked at, who is chosen, how many rows, locked, and who is one too many. */
+const [LOCKED, COUNTED] = [4, 5];
 const CASES = [
-  ...MEANWHILE.flatMap(([what, happen]) => [0, 1, 2, LOCKED, COUNTED].map((after) => ({ what, happen, after }))),
-  ...BEFORE_THE_LOCK.flatMap(([what, happen]) => [0, 1, 2].map((after) => ({ what, happen, after }))),
+  ...MEANWHILE.flatMap(([what, happen]) => [0, 1, 2, 3, LOCKED, COUNTED].map((after) => ({ what, happen, after }))),
+  ...BEFORE_THE_LOCK.flatMap(([what, happen]) => [0, 1, 2, 3].map((after) => ({ what, happen, after }))),
 ];
 
 // SQLite has one writer, so that nothing happens between the statements of a prune.
 eachDatabase(
-  KINDS.filter(({ family }) => family !== 'sqlite'),
+  OWN_DRIVERS.filter(({ family }) => family !== 'sqlite'),
   (kind) => {
     let db: TestDatabase;
     let orm: MikroORM;

@@ -1,7 +1,7 @@
 import { databaseScenarios } from './scenarios/suite';
-import { eachDatabase, KINDS } from './support/databases';
+import { eachDatabase, OWN_DRIVERS } from './support/databases';
 
 eachDatabase(
-  KINDS.filter(({ system }) => system === 'mariadb'),
+  OWN_DRIVERS.filter(({ system }) => system === 'mariadb'),
   databaseScenarios,
 );

@@ -211,6 +211,28 @@ eachDatabase(KINDS, (kind) => {
     expect(made).toHaveLength(11 + 3 * steps);
   });
 
+  it('prunes many runs, or runs of many steps, in several transactions, the longest finished first', async () => {
+    const store = world.store;
+    const counted = async (work: () => Promise<unknown>) =>
+      (await log.of(work)).filter(({ sql }) => /^begin\b|^start transaction\b/i.test(sql)).length;
+    const prune = (limit: number) =>
+      counted(() => store.pruneTerminalRuns({ statuses: ['dead'], maxAge: 1 }, 9000, limit));
+    const finish = async (count: number, lastSeq?: number) => {
+      const runs = Array.from({ length: count }, () => aRun({ status: 'dead', updatedAt: new Date(1000) }));
+      await Promise.all(runs.map((each) => store.createRun(each)));
+      if (lastSeq === undefined) return;
+      await Promise.all(runs.map(({ id }) => store.saveCheckpoint(aCheckpoint({ runId: id, seq: lastSeq }))));
+    };
+    const left = async () => (await store.listRuns({ status: 'dead' })).length;
+    await finish(3, 4000);
+    expect([await prune(9), await left()]).toEqual([2, 0]);
+    await finish(3, 20_000);
+    expect([await prune(2), await left()]).toEqual([2, 1]);
+    expect([await prune(2), await left()]).toEqual([1, 0]);
+    await finish(1001);
+    expect([await prune(5000), await left()]).toEqual([2, 0]);
+  });
+
   it('asks the server what it is once, and only where that matters', async () => {
     const fresh = new MikroOrmStateStore(world.orm);
     const made = await log.of(async () => {

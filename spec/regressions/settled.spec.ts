@@ -46,6 +46,17 @@ eachDatabase(KINDS, (kind) => {
     expect(ended).toHaveLength(21);
   });
 
+  it('waits for calls that follow each other', async () => {
+    const store = new MikroOrmStateStore(await db.open());
+    let ended = 0;
+    const follow = async () => {
+      for (; ended < 10; ended += 1) await store.listSignalWaiters(`none-${ended}`);
+    };
+    void follow();
+    await store.settled();
+    expect(ended).toBe(10);
+  });
+
   if (kind.family !== 'sqlite') {
     it('gives up on a call that hangs', async () => {
       const run = aRun();

@@ -38,6 +38,11 @@ export const KINDS: readonly DatabaseKind[] = [
   ]),
 ];
 
+/** Every system once for each way its driver answers: what a driver only carries is not tried twice. */
+export const OWN_DRIVERS: readonly DatabaseKind[] = KINDS.filter(
+  ({ system, driver }) => system === 'sqlite' || driver === system,
+);
+
 /** A system and a driver; the one of the system's own name is what its users have. */
 function ofMySqlFamily(system: 'mariadb' | 'mysql', driver: 'mariadb' | 'mysql'): DatabaseKind {
   const { label, variable } = { mariadb: MARIADB, mysql: MYSQL }[system];
