@@ -6,6 +6,7 @@ import { DurableConfigurationError } from './errors';
 import {
   assertMysqlSettings,
   assertPostgresqlSettings,
+  isClustered,
   logsStatements,
   PROBES,
   type ServerSettings,
@@ -146,7 +147,9 @@ export function withServer(dialect: Dialect, settings: ServerSettings): Dialect 
 function ofVersion(dialect: Dialect, settings: ServerSettings): Dialect {
   const version = settings.get('version') ?? '';
   if (!/mariadb/i.test(version)) return dialect;
-  return isAtLeast(version, 10, 6) ? mariadb : { ...mariadb, forUpdateSkipLocked: undefined };
+  const ofServer = isAtLeast(version, 10, 6) ? mariadb : { ...mariadb, forUpdateSkipLocked: undefined };
+  // A node may undo a `delete … returning` whose rows it has already sent, and two callers receive one signal.
+  return isClustered(settings) ? { ...ofServer, returning: false, takeOldest: 'lock-delete' } : ofServer;
 }
 
 function isAtLeast(version: string, major: number, minor: number): boolean {

@@ -21,6 +21,7 @@ const MYSQL_SETTINGS = [
   'binlog_format',
   'transaction_isolation',
   'tx_isolation',
+  'wsrep_on',
 ];
 
 /** The one statement that asks a server for its settings. A setting that the server does not have is no row. */
@@ -39,6 +40,11 @@ export const PROBES = {
 /** The settings in a probe's answer. */
 export function serverSettings(rows: readonly SettingRow[]): ServerSettings {
   return new Map(rows.map((row) => [String(row.Variable_name).toLowerCase(), String(row.Value ?? '')]));
+}
+
+/** Whether the server is a node of a Galera cluster. */
+export function isClustered(settings: ServerSettings): boolean {
+  return is(settings, 'wsrep_on', 'ON');
 }
 
 /** Whether the server writes its binary log as statements, which InnoDB refuses under READ COMMITTED. */

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { type Checkpoints, positionKey } from './checkpoints';
 import { DurableDatabaseError, DurableTransactionError } from './errors';
 import { payloadText } from './limits';
-import type { Session } from './session';
+import type { Param, Session, Sql } from './session';
 import type { StepCheckpoint } from './types';
 
 /**
@@ -14,17 +14,34 @@ export class StepHandle {
   /** The checkpoints this work has saved, by position. */
   private readonly own = new Map<string, StepCheckpoint>();
   private superseded: { readonly own: StepCheckpoint; readonly stored: StepCheckpoint } | undefined;
+  /** The save for which the database undid the work. */
+  private undone: { readonly own: StepCheckpoint; readonly error: DurableDatabaseError } | undefined;
 
   constructor(
     private readonly session: Session,
     private readonly checkpoints: Checkpoints,
     private readonly isConfined: boolean,
+    /** Whether the transaction is the caller's, who alone may end it. */
+    private readonly joins: boolean,
   ) {}
 
-  /** Save a checkpoint in place of any but one that completed this very step; that one stays. */
+  /**
+   * Save a checkpoint in place of any but one that completed this very step; that one stays. Where a snapshot is older than that
+   * one, the database undoes the work instead, and {@link assertFirst} says so: what the work gives tells who encodes payloads.
+   */
   async save(checkpoint: StepCheckpoint): Promise<void> {
-    const { runId, seq } = checkpoint;
     const row = this.checkpoints.params(checkpoint);
+    try {
+      await this.insertOrReplace(checkpoint, row);
+    } catch (error) {
+      if (this.joins || !wasUndone(error)) throw error;
+      this.undone = { own: checkpoint, error };
+      await this.session.call('transaction.undo', 'once', undoAll).catch(() => undefined);
+    }
+  }
+
+  private async insertOrReplace(checkpoint: StepCheckpoint, row: Param[]): Promise<void> {
+    const { runId, seq } = checkpoint;
     const key = positionKey(runId, seq);
     await this.session.call('transaction.saveCheckpoint', 'once', async (sql) => {
       if (!this.own.has(key)) {
@@ -42,9 +59,11 @@ export class StepHandle {
 
   /**
    * @throws Superseded when another execution had completed a step that this work saved
+   * @throws Undone when the database undid the work for a save
    * @throws DurableTransactionError `DURABLE_STEP_SUPERSEDED` when it had, and only a wrapper around the store can tell with what
    */
   assertFirst(result: unknown): void {
+    if (this.undone) throw new Undone(result, this.undone.error);
     if (!this.superseded) return;
     const { own, stored } = this.superseded;
     if (Object.is(result, own.output)) throw new Superseded(stored.output);
@@ -55,6 +74,26 @@ export class StepHandle {
       `another execution has completed step ${own.seq} of run ${own.runId}, and its output was encoded outside of this store, which ` +
         'cannot give it; to encode payloads use the option codec of MikroOrmStateStore in place of a wrapper around it',
     );
+  }
+
+  /**
+   * Find out, once the work is rolled back, whether the database undid it because another execution has completed the step.
+   *
+   * @throws Superseded when it has
+   */
+  async assertNotDone(session: Session, result: unknown): Promise<void> {
+    const checkpoints = this.undone ? [this.undone.own] : [...this.own.values()];
+    this.undone = undefined;
+    if (checkpoints.length === 0) return;
+    // Without a lock: an execution that has not committed is not waited for.
+    const read = await session.call('transaction.lookUp', 'repeatable', (sql) =>
+      this.checkpoints.get(sql, checkpoints),
+    );
+    for (const [n, own] of checkpoints.entries()) {
+      const stored = read[n]?.();
+      if (stored && isSameStepDone(stored, own)) this.superseded = { own, stored };
+    }
+    this.assertFirst(result);
   }
 
   /**
@@ -83,6 +122,17 @@ export class StepHandle {
 class NotCommitted extends DurableDatabaseError {
   constructor(cause: Error) {
     super('transaction', 1, true, false, new Error(`${cause.message}; the work was not committed`, { cause }));
+  }
+}
+
+/** Rolls a transaction back that the database has undone. */
+export class Undone extends Error {
+  constructor(
+    /** What the work gave. */
+    readonly result: unknown,
+    override readonly cause: Error,
+  ) {
+    super(cause.message, { cause });
   }
 }
 
@@ -116,4 +166,18 @@ function isSameSave(stored: StepCheckpoint, saved: StepCheckpoint): boolean {
 
 function isSameStepDone(stored: StepCheckpoint, checkpoint: StepCheckpoint): boolean {
   return stored.status === 'completed' && checkpoint.status === 'completed' && stored.name === checkpoint.name;
+}
+
+/**
+ * MySQL goes on without a transaction after some failures, and with a part of it after others. What the work still writes must
+ * not stay either: it is in a transaction that is rolled back.
+ */
+async function undoAll(sql: Sql): Promise<void> {
+  if (sql.dialect.database !== 'mysql') return;
+  await sql.run('rollback', []);
+  await sql.run('start transaction', []);
+}
+
+function wasUndone(error: unknown): error is DurableDatabaseError {
+  return error instanceof DurableDatabaseError && error.transient && !error.outcomeUnknown;
 }

@@ -5,6 +5,7 @@ import type { Failure } from './failure-codes';
 import { classify, isClosed } from './failures';
 import { attendClient } from './knex-client';
 import { redact } from './redact';
+import { Undone } from './step-handle';
 import type { Tables } from './tables';
 
 const LOGGED = { label: 'transaction' };
@@ -14,7 +15,7 @@ const LOGGED = { label: 'transaction' };
  * start is tried again: as long as `work` has not begun, nothing of the caller's has happened.
  *
  * @throws DurableDatabaseError, or DurableClosedError, when the transaction could not be started; what `work` or its commit
- * throws comes as it is. When the answer to the commit is lost, `lookUp` finds out what became of it.
+ * throws comes as it is. `lookUp` finds out what became of work whose commit was not answered, and `undone` why it was undone.
  */
 export async function inTransaction<T>(
   em: EntityManager,
@@ -23,6 +24,7 @@ export async function inTransaction<T>(
   retry: RetryOptions,
   work: (em: EntityManager) => Promise<T>,
   lookUp: (result: T, cause: Error) => Promise<T>,
+  undone: (result: unknown, error: unknown) => Promise<T>,
 ): Promise<T> {
   const dialect = dialectOf(em.getPlatform());
   let begun = false;
@@ -51,8 +53,13 @@ export async function inTransaction<T>(
       return { again: failure !== 'final', error: notStarted(error, em, tables, starts, failure) };
     });
   } catch (error) {
-    if (joins || !done || classify(error) !== 'in-doubt') throw error;
-    return lookUp(done.result, redact(error, em.getPlatform(), '', []));
+    if (joins) throw error;
+    if (error instanceof Undone) return undone(error.result, error.cause);
+    const failure = done ? classify(error) : 'final';
+    if (done && failure === 'in-doubt') return lookUp(done.result, redact(error, em.getPlatform(), '', []));
+    // A commit that the database refused: a serialization failure, or a cluster's certification.
+    if (done && failure === 'rolled-back') return undone(done.result, error);
+    throw error;
   }
 }
 

@@ -406,7 +406,12 @@ export class MikroOrmStateStore implements StateStore {
     const retry = this.joined ? { attempts: 1 } : this.options.retry;
     let step: StepHandle | undefined;
     const once = async (em: EntityManager): Promise<T> => {
-      step = new StepHandle(this.session.within(em), this.checkpoints, this.namespace !== undefined);
+      step = new StepHandle(
+        this.session.within(em),
+        this.checkpoints,
+        this.namespace !== undefined,
+        this.joined !== undefined,
+      );
       const saves = step;
       const result = await work({ raw: em, saveCheckpoint: (checkpoint) => saves.save(checkpoint) });
       saves.assertFirst(result);
@@ -417,9 +422,14 @@ export class MikroOrmStateStore implements StateStore {
       await step?.assertCommitted(this.session, result, cause);
       return result;
     };
+    /** What becomes of work that the database undid. */
+    const undone = async (result: unknown, error: unknown): Promise<T> => {
+      await step?.assertNotDone(this.session, result);
+      throw error;
+    };
     try {
       return await this.session.slotted('transaction', () =>
-        inTransaction(this.joined ?? this.em, this.tables, this.joined !== undefined, retry, once, lookUp),
+        inTransaction(this.joined ?? this.em, this.tables, this.joined !== undefined, retry, once, lookUp, undone),
       );
     } catch (error) {
       if (error instanceof Superseded) return error.value as T;
