@@ -59,7 +59,10 @@ export function instantOf({ runs }: Tables, ms: number): Param {
 
 /** Runs whose time in a column is before an instant, in epoch ms. */
 export function before(tables: Tables, column: string, ms: number): Condition {
-  return { text: `${column} < ?`, params: [instantOf(tables, ms)] };
+  const instant = instantOf(tables, ms);
+  // What lies beyond the last instant a column can hold is stored as that one, and so is this.
+  const isBeyond = ms > 0 && instant === instantOf(tables, ms - 1);
+  return { text: `${column} ${isBeyond ? '<=' : '<'} ?`, params: [instant] };
 }
 
 /** Which namespace a store is confined to, as conditions to append; an unconfined store appends nothing. */

@@ -35,6 +35,11 @@ function age(subject: Subject): void {
     expect(await left(subject)).toEqual(['exact']);
   });
 
+  it('prunes runs of the last instant there is', async () => {
+    await finished(subject, 'last', new Date('9999-12-31T23:59:59.999Z'));
+    expect(await prune(subject, { maxCount: 0 })).toBe(1);
+  });
+
   it('goes by the last update, not by creation', async () => {
     await subject.store.createRun(
       aRun({ id: 'a', status: 'completed', createdAt: daysAgo(99), updatedAt: daysAgo(1) }),

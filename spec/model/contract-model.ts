@@ -1,5 +1,5 @@
 import type { BufferedEvent, RunQuery, SignalWaiter, StepCheckpoint, WorkflowRun } from '../../lib';
-import { CHECKPOINT, type Kept, kept, RUN, shown } from './fields';
+import { CHECKPOINT, type Kept, kept, keptOnce, RUN, shown } from './fields';
 import { checkQuery, matches, OLDEST_FIRST, type Run } from './matching';
 import { by, instantOf, jsonOf, keyOf, Missing, nowOf, type Range, tokenOf, WIDTH } from './values';
 
@@ -52,7 +52,7 @@ export class ContractModel {
   }
 
   createRun(_scope: string | undefined, run: WorkflowRun): void {
-    const row = kept(RUN, run, this.range) as Run;
+    const row = keptOnce(RUN, run, this.range) as Run;
     if (!this.runs.has(row.id)) this.runs = new Map(this.runs).set(row.id, row);
   }
 
@@ -110,7 +110,7 @@ export class ContractModel {
   }
 
   saveCheckpoint(scope: string | undefined, checkpoint: StepCheckpoint): void {
-    const row = kept(CHECKPOINT, checkpoint, this.range);
+    const row = keptOnce(CHECKPOINT, checkpoint, this.range);
     if (!this.foreign(scope, row.runId as string) && !this.isDone(row)) this.putCheckpoint(row);
   }
 

@@ -82,13 +82,31 @@ export function kept(fields: Record<string, Field>, row: object, range: Range, n
   return Object.fromEntries(names.map((name) => [name, (fields[name] as Field)(values[name] as never, range)]));
 }
 
+/** The same for what a call is given, one row for all orders of a burst. */
+export function keptOnce(fields: Record<string, Field>, row: object, range: Range): Kept {
+  const known = ROWS.get(row);
+  if (known?.range === range) return known.kept;
+  const made = kept(fields, row, range);
+  ROWS.set(row, { range, kept: made });
+  return made;
+}
+
+const ROWS = new WeakMap<object, { range: Range; kept: Kept }>();
+
 const PAYLOADS = new Set(['input', 'output', 'error', 'events', 'tags', 'searchAttributes', 'payload']);
 
 /** A row as text by which results are compared: payloads in their own key order, an absent payload unlike a `null`. */
 export function shown(row: Kept): string {
+  const known = TEXTS.get(row);
+  if (known !== undefined) return known;
   const names = Object.keys(row).filter((name) => row[name] !== undefined);
-  return JSON.stringify(names.sort().map((name) => [name, row[name]]));
+  const text = JSON.stringify(names.sort().map((name) => [name, row[name]]));
+  TEXTS.set(row, text);
+  return text;
 }
+
+/** Rows are never changed, and a burst shows each once for every order of its calls. */
+const TEXTS = new WeakMap<Kept, string>();
 
 /** The same text of what a store returned. */
 export function shownResult(row: object): string {
