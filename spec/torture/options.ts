@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 import { FAULT_KINDS, type FaultKind } from './fault-kinds';
 import { COUNTED, type Counted } from './goal';
+import { TOPOLOGIES, type Topology } from './topologies';
 
 export type DatabaseName = 'sqlite' | 'postgresql' | 'mariadb' | 'mysql';
 /** A promise that the workers break on purpose, to see that the verdict notices. */
@@ -8,6 +9,8 @@ export type Sabotage = 'double-charge' | 'lost-step' | 'stuck-run';
 
 export interface Options {
   readonly db: DatabaseName;
+  /** A name among {@link TOPOLOGIES}; `undefined`: one server. */
+  readonly topology: string | undefined;
   /** How long faults are injected; with `until`, how long what it asks for may take. */
   readonly minutes: number;
   /** What has to happen before the faults end; `undefined`: they end with the time. */
@@ -33,6 +36,7 @@ export interface Options {
 
 export const USAGE = `npm run torture -- --db sqlite|postgresql|mariadb|mysql --minutes N
 
+--topology NAME           ${Object.keys(TOPOLOGIES).join(', ')}: what stands before the database or in its place
 --minutes N               how long faults are injected, from when all workers have booted (default 1)
 --until runs=N,faults=N   not for a time, but until so many runs have completed and faults have struck; --minutes is then
                           how long that may take (default 10). sabotages=N: until so many promises have been broken
@@ -58,7 +62,7 @@ export function readOptions(args: readonly string[]): Options | 'help' {
   const values = parse(args);
   if (values.help) return 'help';
   return {
-    db: oneOf('db', values.db ?? 'sqlite', DATABASES),
+    ...database(values),
     minutes: number('minutes', values.minutes, values.until === undefined ? 1 : 10, 0),
     until: values.until === undefined ? undefined : counts(values.until),
     seed: number('seed', values.seed, Math.floor(Math.random() * 2 ** 32), 0),
@@ -77,6 +81,17 @@ export function readOptions(args: readonly string[]): Options | 'help' {
   };
 }
 
+function database(values: {
+  db?: string | undefined;
+  topology?: string | undefined;
+}): Pick<Options, 'db' | 'topology'> {
+  if (values.topology === undefined) return { db: oneOf('db', values.db ?? 'sqlite', DATABASES), topology: undefined };
+  const topology = oneOf('topology', values.topology, Object.keys(TOPOLOGIES));
+  const { db } = TOPOLOGIES[topology] as Topology;
+  if (values.db !== undefined && values.db !== db) throw new TypeError(`--db: the topology ${topology} is of ${db}`);
+  return { db, topology };
+}
+
 function parse(args: readonly string[]) {
   const text = { type: 'string' } as const;
   return parseArgs({
@@ -85,7 +100,7 @@ function parse(args: readonly string[]) {
       help: { type: 'boolean', short: 'h' },
       keep: { type: 'boolean' },
       ...{ db: text, minutes: text, seed: text, workers: text, 'workflows-in-flight': text, rate: text, lease: text },
-      ...{ until: text, settle: text, faults: text, 'fault-every': text, report: text, sabotage: text },
+      ...{ topology: text, until: text, settle: text, faults: text, 'fault-every': text, report: text, sabotage: text },
     },
   }).values;
 }

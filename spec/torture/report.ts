@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { FAULT_WORDS } from './fault-kinds';
 import { counted } from './history';
 import { violationsOf } from './judge';
+import { TOPOLOGIES } from './topologies';
 import type { Outcome } from './torture';
 
 type Cells = readonly (string | number)[];
@@ -34,7 +35,7 @@ export function markdownReport(outcome: Outcome): string {
     [`## ${title}`, '', line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n'),
   );
   const lists = details(outcome).map((text) => text.replaceAll('\n  ', '\n- ').replace('\n', '\n\n'));
-  return `# Crash torture: ${outcome.options.db}\n\n${[...sections, ...lists, conclusion(outcome)].join('\n\n')}\n`;
+  return `# Crash torture: ${outcome.options.topology ?? outcome.options.db}\n\n${[...sections, ...lists, conclusion(outcome)].join('\n\n')}\n`;
 }
 
 function sectionsOf(outcome: Outcome): Section[] {
@@ -62,6 +63,7 @@ function sectionsOf(outcome: Outcome): Section[] {
 function configuration({ options, server, seconds, workers, failedFaults, kinds }: Outcome): Cells[] {
   return [
     ['database', `${options.db}, server ${server}${restarts(options.db, kinds)}`],
+    ...(options.topology === undefined ? [] : [['topology', TOPOLOGIES[options.topology]?.words ?? options.topology]]),
     ['versions', versions()],
     ['seed', options.seed],
     [

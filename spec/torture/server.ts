@@ -4,11 +4,13 @@ import { MySqlServer } from '../support/mysql-server';
 import { MARIADB, MYSQL, type ServerKind } from '../support/server-kinds';
 import { reachable } from '../support/servers';
 import { MariaDbServer, mariaDbBinary } from './mariadb-server';
-import type { DatabaseName } from './options';
+import type { Options } from './options';
 import { PostgresServer } from './postgres-server';
+import { TOPOLOGIES, type Topology } from './topologies';
 
 /** A database server that the torture may ill-treat. */
 export interface TortureServer {
+  /** Where clients are to go now; a fail-over may change it. */
   readonly port: number;
   readonly user: string;
   readonly password: string;
@@ -21,7 +23,11 @@ export interface TortureServer {
 }
 
 /** Start a server of our own for this kind of database, or find one; SQLite has none. */
-export async function startServer(db: DatabaseName, directory: string): Promise<TortureServer | undefined> {
+export async function startServer(
+  { db, topology }: Pick<Options, 'db' | 'topology'>,
+  directory: string,
+): Promise<TortureServer | undefined> {
+  if (topology !== undefined) return (TOPOLOGIES[topology] as Topology).start(directory);
   if (db === 'sqlite') return undefined;
   if (db === 'postgresql') return PostgresServer.start(join(directory, 'postgres'), await freePort());
   if (db === 'mysql') return MySqlServer.start(await freePort()).catch((error) => found(MYSQL, error.message));

@@ -40,12 +40,15 @@ export async function torture(options: Options, progress: Progress): Promise<Out
   const directory = mkdtempSync(join(tmpdir(), 'durable-torture-'));
   // A server that runs as another user must get to its files.
   chmodSync(directory, 0o755);
-  const server = await startServer(options.db, directory);
+  const server = await startServer(options, directory);
   const proxy = server && new TcpProxy(() => server.port);
+  // For those whose way is not disturbed, but who must follow a fail-over too.
+  const door = server && new TcpProxy(() => server.port);
   try {
-    return await onServer(options, progress, directory, server, proxy);
+    return await onServer(options, progress, directory, { server, proxy, door });
   } finally {
     proxy?.close();
+    door?.close();
     await server?.stop();
     if (options.keep) progress.print(`Left for you to look at: ${directory}`);
     else rmSync(directory, { recursive: true, force: true });
@@ -56,10 +59,9 @@ async function onServer(
   options: Options,
   progress: Progress,
   directory: string,
-  server: TortureServer | undefined,
-  proxy: TcpProxy | undefined,
+  { server, proxy, door }: Ways,
 ): Promise<Outcome> {
-  const target = await createDatabase(options, directory, server);
+  const target = await createDatabase(options, directory, server, await door?.open());
   const orm = await open(target);
   try {
     await createTables(target);
@@ -69,6 +71,15 @@ async function onServer(
     await orm.close(true);
     await dropDatabase(target, server);
   }
+}
+
+/** The ways to the database. */
+interface Ways {
+  readonly server: TortureServer | undefined;
+  /** The workers', with obstacles. */
+  readonly proxy: TcpProxy | undefined;
+  /** Everybody else's. */
+  readonly door: TcpProxy | undefined;
 }
 
 interface Scene {
@@ -154,9 +165,14 @@ function progressLine(beganAt: number, controller: Controller, faults: Faults, c
   ].join('; ');
 }
 
-async function createDatabase(options: Options, directory: string, server: TortureServer | undefined): Promise<Target> {
-  if (!server) return { db: options.db, dbName: join(directory, 'app.sqlite') };
-  const { port, user, password, mainDb } = server;
+async function createDatabase(
+  options: Options,
+  directory: string,
+  server: TortureServer | undefined,
+  port: number | undefined,
+): Promise<Target> {
+  if (!server || port === undefined) return { db: options.db, dbName: join(directory, 'app.sqlite') };
+  const { user, password, mainDb } = server;
   const target = { db: options.db, port, user, password };
   const dbName = `durable_torture_${randomBytes(6).toString('hex')}`;
   await administrate({ ...target, dbName: mainDb }, `create database ${dbName}`);

@@ -1,0 +1,13 @@
+import type { DatabaseName } from '../options';
+import type { TortureServer } from '../server';
+
+/** What stands between the workers and their data, or in its place. */
+export interface Topology {
+  readonly db: DatabaseName;
+  /** For the report. */
+  readonly words: string;
+  /** Start it below `directory`. `restart` is its fail-over, and `port` always where clients are to go now. */
+  start(directory: string): Promise<TortureServer>;
+}
+
+export const TOPOLOGIES: Readonly<Record<string, Topology>> = {};
