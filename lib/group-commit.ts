@@ -76,8 +76,8 @@ export class GroupCommit<Item, Result> {
     if (this.lanes.size < this.bounds.lanes) {
       const lane: Lane = {};
       this.lanes.add(lane);
-      const begun = this.bounds.beginsNextTurn ? macrotask : microtask;
-      void this.grouping.counted(() => begun().then(() => this.work(lane)));
+      const begin = this.bounds.beginsNextTurn ? setImmediate : queueMicrotask;
+      void this.grouping.counted(() => new Promise((resolve) => begin(() => resolve(this.work(lane)))));
     } else for (const lane of this.lanes) this.limit(lane);
   }
 
@@ -149,5 +149,3 @@ export class GroupCommit<Item, Result> {
     }
   }
 }
-
-async function microtask(): Promise<void> {}

@@ -1,5 +1,5 @@
 import { setImmediate as macrotask } from 'node:timers/promises';
-import { bounded, InFlight } from './in-flight';
+import { bounded, InFlight, settling } from './in-flight';
 import { LeaseHolders } from './lease-holders';
 import { type ListedAs, ListedRuns } from './listed-runs';
 import { ACTIVE_STATUSES, type WorkflowRun } from './types';
@@ -144,14 +144,12 @@ export class LeaseGuards {
     }
   }
 
-  private async during<T>(runId: string, kind: keyof Turn, call: () => Promise<T>): Promise<T> {
+  private during<T>(runId: string, kind: keyof Turn, call: () => Promise<T>): Promise<T> {
     const turn = this.turns.get(runId) ?? { reads: new InFlight(), writes: new InFlight() };
     this.turns.set(runId, turn);
-    try {
-      return await turn[kind].track(call);
-    } finally {
+    return settling(turn[kind].track(call), () => {
       if (turn.reads.isEmpty && turn.writes.isEmpty && this.turns.get(runId) === turn) this.turns.delete(runId);
-    }
+    });
   }
 }
 
