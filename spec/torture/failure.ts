@@ -97,7 +97,7 @@ export function blame(failure: Failure): Blame {
   }
   if (failure.inTransaction && (failure.cause !== 'final' || OVER.test(failure.message))) return 'documented';
   // What the store throws, and what it hands on from a transaction, is dealt with above.
-  return failure.cause === 'in-doubt' && /^(?:SqlError|Error)$/.test(failure.name) ? 'driver' : 'not-understood';
+  return failure.cause !== 'final' && /^(?:SqlError|Error)$/.test(failure.name) ? 'driver' : 'not-understood';
 }
 
 /** One line that is the same for failures of the same kind. */
