@@ -77,6 +77,18 @@ export class PostgresNode {
     await this.holds(`select 1 from pg_stat_replication where sync_state = 'sync' and flush_lsn >= '${row?.lsn}'`);
   }
 
+  /** This standby receives nothing from now on; what it is sent before the returned function is called, it never has. */
+  async turnDeaf(): Promise<() => void> {
+    const [receiver] = await this.query<{ pid: number }>('select pid from pg_stat_wal_receiver');
+    if (!receiver) return () => undefined;
+    kill(receiver.pid, 'SIGSTOP');
+    return () => {
+      // What has arrived is in the buffer of the socket; the signal to end comes before that is read.
+      kill(receiver.pid, 'SIGTERM');
+      kill(receiver.pid, 'SIGCONT');
+    };
+  }
+
   async promote(): Promise<void> {
     await this.program('pg_ctl', ['-D', this.data, '-w', '-t', '60', 'promote']);
   }
@@ -87,7 +99,7 @@ export class PostgresNode {
     const segment = this.sharedMemory();
     // A server that is stopped neither starts a process nor sees that one has ended.
     process.kill(pid, 'SIGSTOP');
-    for (const child of await childrenOf(pid)) kill(child);
+    for (const child of await childrenOf(pid)) kill(child, 'SIGKILL');
     await this.process.end('SIGKILL');
     // It has no successor on this data directory that would remove what is left of it.
     if (segment) await run('ipcrm', ['-m', segment]).catch(() => undefined);
@@ -147,9 +159,9 @@ async function childrenOf(pid: number): Promise<number[]> {
   return pairs.filter(([, parent]) => parent === pid).flatMap(([child]) => child ?? []);
 }
 
-function kill(pid: number): void {
+function kill(pid: number, signal: NodeJS.Signals): void {
   try {
-    process.kill(pid, 'SIGKILL');
+    process.kill(pid, signal);
   } catch {
     // It has ended by itself.
   }

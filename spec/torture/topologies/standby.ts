@@ -1,12 +1,16 @@
 import { execFile } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import type { TortureServer } from '../server';
 import type { Topology } from './index';
 import { PostgresNode } from './postgres-node';
 
 const run = promisify(execFile);
+
+/** How long commits wait for a standby that does not answer, before the primary is lost together with them. */
+const DEAF_MS = 200;
 
 export const STANDBY: Topology = {
   db: 'postgresql',
@@ -51,7 +55,7 @@ class Pair implements TortureServer {
   /** Clients are without a primary until the standby is promoted. Then they can work, while the other is rebuilt. */
   async restart(how: 'crash' | 'shutdown'): Promise<void> {
     const { primary, standby } = this;
-    if (how === 'crash') await primary.crash();
+    if (how === 'crash') await lose(primary, standby);
     else await primary.shutDown();
     await standby.promote();
     this.primary = standby;
@@ -68,4 +72,12 @@ class Pair implements TortureServer {
     await this.standby.startStandby(this.primary);
     await this.primary.waitFor(this.standby);
   }
+}
+
+/** The primary dies with commits in it that nobody else has. None of them may have been acknowledged. */
+async function lose(primary: PostgresNode, standby: PostgresNode): Promise<void> {
+  const forget = await standby.turnDeaf();
+  await delay(DEAF_MS);
+  await primary.crash();
+  forget();
 }
