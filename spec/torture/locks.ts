@@ -15,8 +15,9 @@ export async function pooledSessionPorts(orm: MikroORM): Promise<number[]> {
 export async function terminate(orm: MikroORM, db: DatabaseName, ports: readonly number[]): Promise<void> {
   for (const port of ports) {
     if (db === 'postgresql') {
-      const text =
-        'select pg_terminate_backend(pid) from pg_stat_activity where client_port = ? and pid <> pg_backend_pid()';
+      // A session that waits for a standby would let the others see what the standby does not have, and may never get.
+      const text = `select pg_terminate_backend(pid) from pg_stat_activity
+        where client_port = ? and pid <> pg_backend_pid() and wait_event is distinct from 'SyncRep'`;
       await sql(orm).execute(text, [port]);
       continue;
     }
