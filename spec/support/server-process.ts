@@ -20,11 +20,6 @@ export class ServerProcess {
     private readonly hello?: Buffer,
   ) {}
 
-  get pid(): number {
-    if (this.child?.pid === undefined) throw new Error(`${this.command[0]} was not started`);
-    return this.child.pid;
-  }
-
   /** Start it, and wait until it answers. */
   async launch(): Promise<void> {
     const [program, ...args] = this.command;
@@ -50,6 +45,11 @@ export class ServerProcess {
     const gone = once(child, 'exit');
     child.kill(signal);
     await gone;
+  }
+
+  get pid(): number {
+    if (this.child?.pid === undefined) throw new Error(`${this.command[0]} was not started`);
+    return this.child.pid;
   }
 
   private readonly kill = () => this.child?.kill('SIGKILL');
