@@ -1,7 +1,8 @@
 import { execFile, execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { aptOptions, downloadPackage, unpackOnce } from './debian-packages';
 
 const run = promisify(execFile);
 
@@ -15,19 +16,8 @@ const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg';
  * @returns the folder with `usr/sbin/mysqld`
  * @throws Error that says why there are none here
  */
-export async function unpackMySql(directory: string): Promise<string> {
-  const root = join(directory, 'root');
-  if (existsSync(root)) return root;
-  const work = join(directory, `unpacking-${process.pid}`);
-  mkdirSync(join(work, 'root'), { recursive: true });
-  try {
-    for (const file of await download(join(work, 'apt'))) await run('dpkg', ['-x', file, join(work, 'root')]);
-    // Whoever else unpacked at the same time has the same files.
-    if (!existsSync(root)) renameSync(join(work, 'root'), root);
-    return root;
-  } finally {
-    rmSync(work, { recursive: true, force: true });
-  }
+export function unpackMySql(directory: string): Promise<string> {
+  return unpackOnce(directory, download);
 }
 
 /** How a program among the unpacked packages is run: by its own loader, on its own libraries. */
@@ -43,28 +33,19 @@ async function download(apt: string): Promise<string[]> {
   if (process.platform !== 'linux' || process.arch !== 'x64' || !mirror) {
     throw new Error('no server answers, and its packages are for Debian on x64, with a mirror that apt knows');
   }
-  const archives = join(apt, 'cache/archives');
-  for (const folder of [join(apt, 'lists/partial'), join(archives, 'partial')]) mkdirSync(folder, { recursive: true });
+  mkdirSync(join(apt, 'lists/partial'), { recursive: true });
   const signed = existsSync(KEYRING) ? `[signed-by=${KEYRING}] ` : '';
   writeFileSync(join(apt, 'status'), '');
   writeFileSync(join(apt, 'sources.list'), `deb ${signed}${mirror} sid main\n`);
-  const settings = {
+  const options = aptOptions(apt, {
     'Dir::Etc::sourcelist': join(apt, 'sources.list'),
     'Dir::Etc::sourceparts': '/dev/null',
     'Dir::State::lists': join(apt, 'lists'),
     'Dir::State::status': join(apt, 'status'),
-    'Dir::Cache': join(apt, 'cache'),
-    'APT::Install-Recommends': 'false',
-    'APT::Sandbox::User': '',
     'Acquire::Languages': 'none',
-    'Debug::NoLocking': 'true',
-  };
-  const options = Object.entries(settings).flatMap(([name, value]) => ['-o', `${name}=${value}`]);
+  });
   await run('apt-get', ['-qq', ...options, 'update']);
-  await run('apt-get', ['-qq', '-y', ...options, '--download-only', 'install', 'mysql-server-core']);
-  return readdirSync(archives)
-    .filter((name) => name.endsWith('.deb'))
-    .map((name) => join(archives, name));
+  return downloadPackage(apt, 'mysql-server-core', options);
 }
 
 /** The mirror of Debian that this machine's apt is configured for. */

@@ -6,13 +6,18 @@ import { setTimeout as delay } from 'node:timers/promises';
 /** A server that does not answer by then never will, however busy the machine is. */
 const STARTS_WITHIN_MS = 300_000;
 
-/** A MySQL or MariaDB server that is a child of this process, and ends with it. */
+/** A PostgreSQL client's question whether the server speaks TLS: asked before anything else, and answered by any server. */
+export const ASKS_FOR_TLS = Buffer.from([0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f]);
+
+/** A database server that is a child of this process, and ends with it. */
 export class ServerProcess {
   private child: ChildProcess | undefined;
 
   constructor(
     private readonly command: readonly [program: string, ...args: string[]],
     private readonly port: number,
+    /** What a client says first; `undefined`: the server greets it, as MySQL and MariaDB do. */
+    private readonly hello?: Buffer,
   ) {}
 
   /** Start it, and wait until it answers. */
@@ -33,7 +38,7 @@ export class ServerProcess {
   }
 
   /** End it by crash or in order, and wait until it is gone. */
-  async end(signal: 'SIGKILL' | 'SIGTERM'): Promise<void> {
+  async end(signal: 'SIGKILL' | 'SIGTERM' | 'SIGINT' | 'SIGQUIT'): Promise<void> {
     const { child } = this;
     process.removeListener('exit', this.kill);
     if (!child || child.exitCode !== null || child.signalCode !== null) return;
@@ -42,9 +47,14 @@ export class ServerProcess {
     await gone;
   }
 
+  get pid(): number {
+    if (this.child?.pid === undefined) throw new Error(`${this.command[0]} was not started`);
+    return this.child.pid;
+  }
+
   private readonly kill = () => this.child?.kill('SIGKILL');
 
-  /** Whether a greeting comes. */
+  /** Whether a greeting or an answer comes. */
   private answers(): Promise<boolean> {
     return new Promise((resolve) => {
       const socket = createConnection({ port: this.port, host: '127.0.0.1' });
@@ -52,6 +62,7 @@ export class ServerProcess {
         socket.destroy();
         resolve(answer);
       };
+      if (this.hello) socket.write(this.hello);
       socket.once('data', () => settle(true));
       socket.once('error', () => settle(false));
       socket.once('close', () => settle(false));

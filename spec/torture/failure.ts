@@ -93,11 +93,16 @@ export function blame(failure: Failure): Blame {
   if (failure.operation !== undefined) {
     if (!failure.transient) return 'not-understood';
     if (failure.operation === 'transaction' && NOT_COMMITTED.test(failure.message)) return 'documented';
-    return failure.outcomeUnknown && ONCE.has(failure.operation) ? 'documented' : 'gave-up';
+    return failure.outcomeUnknown && wasOnce(failure) ? 'documented' : 'gave-up';
   }
   if (failure.inTransaction && (failure.cause !== 'final' || OVER.test(failure.message))) return 'documented';
   // What the store throws, and what it hands on from a transaction, is dealt with above.
   return failure.cause !== 'final' && /^(?:SqlError|Error)$/.test(failure.name) ? 'driver' : 'not-understood';
+}
+
+/** The store releases the leases of its own engines again and again; the controller's, which has none, is an operator's. */
+function wasOnce({ operation, attempts }: Failure): boolean {
+  return ONCE.has(String(operation)) || (operation === 'releaseRunLock' && attempts === 1);
 }
 
 /** One line that is the same for failures of the same kind. */

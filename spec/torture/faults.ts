@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { MikroORM } from '@mikro-orm/core';
 import type { Crew } from './crew';
 import { FAULT_WEIGHTS, type FaultKind } from './fault-kinds';
-import { holdWriteLock, lockBackwards, terminate } from './locks';
+import { holdWriteLock, lockBackwards, pooledSessionPorts, terminate } from './locks';
 import type { Options } from './options';
 import type { TcpProxy } from './proxy';
 import type { Random } from './random';
@@ -86,7 +86,7 @@ export class Faults {
       case 'stop':
         return crew.stop(stallMs);
       case 'terminate':
-        return terminate(orm, options.db, random.sample(proxy?.sessionPorts ?? [], 1 + Math.floor(random.next() * 3)));
+        return terminate(orm, options.db, random.sample(await this.sessionPorts(), 1 + Math.floor(random.next() * 3)));
       case 'deadlock':
         return lockBackwards(orm, random);
       case 'lock':
@@ -96,6 +96,12 @@ export class Faults {
       default:
         if (proxy) await this.hinder(proxy, kind, stallMs);
     }
+  }
+
+  /** Where the server sees its sessions come from. */
+  private async sessionPorts(): Promise<number[]> {
+    const { orm, proxy, server } = this.victims;
+    return server?.sharesSessions ? pooledSessionPorts(orm) : (proxy?.sessionPorts ?? []);
   }
 
   private async restart(): Promise<void> {

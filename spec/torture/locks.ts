@@ -4,11 +4,20 @@ import { sql } from '../support/databases';
 import type { DatabaseName } from './options';
 import type { Random } from './random';
 
+/** The ports that a pooler's sessions reach PostgreSQL from, whether a client has one of them at the moment or not. */
+export async function pooledSessionPorts(orm: MikroORM): Promise<number[]> {
+  const text =
+    'select client_port as port from pg_stat_activity where datname = current_database() and client_port > 0';
+  return (await sql(orm).execute<{ port: number }[]>(text)).map(({ port }) => port);
+}
+
 /** End the sessions that reach the server from these local ports, as an administrator would. */
 export async function terminate(orm: MikroORM, db: DatabaseName, ports: readonly number[]): Promise<void> {
   for (const port of ports) {
     if (db === 'postgresql') {
-      const text = 'select pg_terminate_backend(pid) from pg_stat_activity where client_port = ?';
+      // A session that waits for a standby would let the others see what the standby does not have, and may never get.
+      const text = `select pg_terminate_backend(pid) from pg_stat_activity
+        where client_port = ? and pid <> pg_backend_pid() and wait_event is distinct from 'SyncRep'`;
       await sql(orm).execute(text, [port]);
       continue;
     }

@@ -16,6 +16,8 @@ export interface TortureServer {
   readonly password: string;
   /** The database to connect to before there is one of our own. */
   readonly mainDb: string;
+  /** A pooler lends sessions to clients: the port that a client comes from is not that of its session. */
+  readonly sharesSessions?: boolean;
   /** Absent where the server is not ours to restart: end it by crash or in order, and start it again. */
   restart?(how: 'crash' | 'shutdown'): Promise<void>;
   /** Stop what was started. */

@@ -1,5 +1,7 @@
 import type { DatabaseName } from '../options';
 import type { TortureServer } from '../server';
+import { PGBOUNCER } from './pgbouncer';
+import { STANDBY } from './standby';
 
 /** What stands between the workers and their data, or in its place. */
 export interface Topology {
@@ -10,4 +12,7 @@ export interface Topology {
   start(directory: string): Promise<TortureServer>;
 }
 
-export const TOPOLOGIES: Readonly<Record<string, Topology>> = {};
+export const TOPOLOGIES: Readonly<Record<string, Topology>> = {
+  pgbouncer: PGBOUNCER,
+  standby: STANDBY,
+};
