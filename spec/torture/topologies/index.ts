@@ -1,5 +1,6 @@
 import type { DatabaseName } from '../options';
 import type { TortureServer } from '../server';
+import { GALERA, GALERA_WRITERS } from './galera';
 
 /** What stands between the workers and their data, or in its place. */
 export interface Topology {
@@ -10,4 +11,7 @@ export interface Topology {
   start(directory: string): Promise<TortureServer>;
 }
 
-export const TOPOLOGIES: Readonly<Record<string, Topology>> = {};
+export const TOPOLOGIES: Readonly<Record<string, Topology>> = {
+  galera: GALERA,
+  'galera-writers': GALERA_WRITERS,
+};
