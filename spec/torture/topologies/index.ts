@@ -1,6 +1,7 @@
 import type { DatabaseName } from '../options';
 import type { TortureServer } from '../server';
 import { GALERA, GALERA_WRITERS } from './galera';
+import { GROUP_REPLICATION } from './group-replication';
 
 /** What stands between the workers and their data, or in its place. */
 export interface Topology {
@@ -14,4 +15,5 @@ export interface Topology {
 export const TOPOLOGIES: Readonly<Record<string, Topology>> = {
   galera: GALERA,
   'galera-writers': GALERA_WRITERS,
+  'group-replication': GROUP_REPLICATION,
 };
