@@ -20,10 +20,10 @@ export class ServerProcess {
     private readonly hello?: Buffer,
   ) {}
 
-  /** Start it, and wait until it answers. */
-  async launch(): Promise<void> {
+  /** Start it, with `more` arguments this time, and wait until it answers. */
+  async launch(more: readonly string[] = []): Promise<void> {
     const [program, ...args] = this.command;
-    const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'] });
+    const child = spawn(program, [...args, ...more], { stdio: ['ignore', 'ignore', 'pipe'] });
     this.child = child;
     let said = '';
     child.stderr.on('data', (text) => {
@@ -32,16 +32,21 @@ export class ServerProcess {
     process.once('exit', this.kill);
     const until = performance.now() + STARTS_WITHIN_MS;
     while (!(await this.answers())) {
-      if (child.exitCode !== null || performance.now() > until) throw new Error(`${program} does not start:\n${said}`);
+      if (!this.isRunning || performance.now() > until) throw new Error(`${program} does not start:\n${said}`);
       await delay(50);
     }
+  }
+
+  /** Whether it was started and has not ended, by itself or otherwise. */
+  get isRunning(): boolean {
+    return this.child !== undefined && this.child.exitCode === null && this.child.signalCode === null;
   }
 
   /** End it by crash or in order, and wait until it is gone. */
   async end(signal: 'SIGKILL' | 'SIGTERM' | 'SIGINT' | 'SIGQUIT'): Promise<void> {
     const { child } = this;
     process.removeListener('exit', this.kill);
-    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    if (!child || !this.isRunning) return;
     const gone = once(child, 'exit');
     child.kill(signal);
     await gone;

@@ -25,12 +25,8 @@ export class MariaDbServer implements TortureServer {
   ) {}
 
   static async start(binary: string, directory: string, port: number): Promise<MariaDbServer> {
-    mkdirSync(join(directory, 'tmp'), { recursive: true });
-    const settings = ['--no-defaults', ...places(directory), ...asUser()];
-    await run('mariadb-install-db', [...settings, '--auth-root-authentication-method=normal', '--skip-test-db']);
-    const network = [`--port=${port}`, '--bind-address=127.0.0.1', '--skip-name-resolve', '--skip-log-bin'];
-    const socket = `--socket=${join(directory, 'socket')}`;
-    const server = new MariaDbServer(new ServerProcess([binary, ...settings, socket, ...network], port), port);
+    const command = await freshMariaDb(binary, directory, port);
+    const server = new MariaDbServer(new ServerProcess([...command, '--skip-log-bin'], port), port);
     await server.process.launch();
     return server;
   }
@@ -45,12 +41,27 @@ export class MariaDbServer implements TortureServer {
   }
 }
 
+/**
+ * Make a data directory below `directory`; returns the command that starts a server on it. `rootRunsAs`: the user of this host
+ * that the server is when this process is root.
+ */
+export async function freshMariaDb(
+  binary: string,
+  directory: string,
+  port: number,
+  rootRunsAs = 'root',
+): Promise<[program: string, ...args: string[]]> {
+  mkdirSync(join(directory, 'tmp'), { recursive: true });
+  const isRoot = process.getuid?.() === 0;
+  if (isRoot) await run('chown', ['-R', rootRunsAs, directory]);
+  // The server refuses to run as root unless it is told to.
+  const settings = ['--no-defaults', ...places(directory), ...(isRoot ? [`--user=${rootRunsAs}`] : [])];
+  await run('mariadb-install-db', [...settings, '--auth-root-authentication-method=normal', '--skip-test-db']);
+  const network = [`--port=${port}`, '--bind-address=127.0.0.1', '--skip-name-resolve'];
+  return [binary, ...settings, `--socket=${join(directory, 'socket')}`, ...network];
+}
+
 /** A server removes what it takes for its own leftovers from its `tmpdir`; another one that shares it crashes then. */
 function places(directory: string): string[] {
   return [`--datadir=${join(directory, 'data')}`, `--tmpdir=${join(directory, 'tmp')}`];
-}
-
-/** The server refuses to run as root unless it is told to. */
-function asUser(): string[] {
-  return process.getuid?.() === 0 ? ['--user=root'] : [];
 }

@@ -40,7 +40,10 @@ export async function torture(options: Options, progress: Progress): Promise<Out
   const directory = mkdtempSync(join(tmpdir(), 'durable-torture-'));
   // A server that runs as another user must get to its files.
   chmodSync(directory, 0o755);
-  const server = await startServer(options, directory);
+  const server = await startServer(options, directory).catch((error) => {
+    rmSync(directory, { recursive: true, force: true });
+    throw error;
+  });
   const proxy = server && new TcpProxy(() => server.port);
   // For those whose way is not disturbed, but who must follow a fail-over too.
   const door = server && new TcpProxy(() => server.port);

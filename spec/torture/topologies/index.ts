@@ -1,5 +1,7 @@
 import type { DatabaseName } from '../options';
 import type { TortureServer } from '../server';
+import { GALERA, GALERA_WRITERS } from './galera';
+import { GROUP_REPLICATION } from './group-replication';
 import { PGBOUNCER } from './pgbouncer';
 import { STANDBY } from './standby';
 
@@ -15,4 +17,7 @@ export interface Topology {
 export const TOPOLOGIES: Readonly<Record<string, Topology>> = {
   pgbouncer: PGBOUNCER,
   standby: STANDBY,
+  galera: GALERA,
+  'galera-writers': GALERA_WRITERS,
+  'group-replication': GROUP_REPLICATION,
 };
