@@ -101,12 +101,12 @@ export class BufferedSignals {
       const [oldestId] = ids;
       if (oldestId === undefined) return null;
       // A caller's transaction may go on seeing what is gone; what is there now only a lock sees.
-      const row =
-        oldestId === goneId
-          ? await this.lockSeen(sql, token)
-          : await this.lockOldestOf(sql, ids as [number, ...number[]]);
+      const seesPast = oldestId === goneId;
+      const row = seesPast
+        ? await this.lockSeen(sql, token)
+        : await this.lockOldestOf(sql, ids as [number, ...number[]]);
       goneId = oldestId;
-      if (!row) return 'contended';
+      if (!row) return seesPast ? null : 'contended';
       const taken = this.taken(row);
       return (await this.delete(sql, [row.id as Param])) === 1 ? taken : null;
     });

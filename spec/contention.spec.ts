@@ -3,7 +3,7 @@ import type { MikroORM } from '@mikro-orm/core';
 import { MikroOrmStateStore, type RunStatus } from '../lib';
 import { betweenStatements } from './support/between-statements';
 import { atOnce, blockedSessions, eventually, OpenTransaction, untilBlocked } from './support/concurrency';
-import { eachDatabase, KINDS, sql, TestDatabase } from './support/databases';
+import { eachDatabase, KINDS, type SqlEm, sql, TestDatabase } from './support/databases';
 import { aCheckpoint, aRun, freshId } from './support/fixtures';
 import { QueryLog } from './support/query-log';
 
@@ -125,6 +125,17 @@ eachDatabase(SERVERS, (kind) => {
     expect(await Promise.all(asked.slice(1))).toEqual(ids.slice(1).map(() => true));
     expect((await store.getRun(id))?.lockedBy).toBe(isWon ? 'me' : undefined);
     expect(await new MikroOrmStateStore(other).tryLockRun(id, 'peer', 9000, 5001)).toBe(!isWon);
+  });
+
+  it('a transaction of the host finds no buffered signal that was taken since its snapshot', async () => {
+    const token = freshId('token');
+    await store.bufferSignal(token, 1);
+    const taken = await orm.em.fork().transactional(async (em) => {
+      await (em as SqlEm).execute('select count(*) from durable_buffered_signals');
+      await new MikroOrmStateStore(other).takeBufferedSignal(token);
+      return store.withTransaction(em).takeBufferedSignal(token);
+    });
+    expect(taken).toBeNull();
   });
 
   it('whoever takes a buffered signal locks no other, so that nobody passes over what nobody takes', async () => {
