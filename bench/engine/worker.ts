@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import type { BenchDatabase } from '../databases';
 import { openSubject, type SubjectName } from '../subjects';
-import { runWorkflows, tenStepEngine } from './workflows';
+import { TenSteps } from './workflows';
 
 /** What a worker process is started with. */
 export interface WorkerSettings {
@@ -25,13 +25,13 @@ export interface WorkerReport {
 /** A process of an application: its own connections, its own engine, as many runs as it is told to do. */
 async function main(settings: WorkerSettings): Promise<void> {
   const subject = await openSubject(settings.subject, settings.target);
-  const engine = tenStepEngine(subject.store);
+  const engine = new TenSteps(subject.store);
   process.send?.('ready');
   for (;;) {
     const [order] = (await once(process, 'message')) as [WorkerOrder | 'end'];
     if (order === 'end') break;
     const before = process.cpuUsage();
-    const perSecond = await runWorkflows(engine, order.count, order.inFlight);
+    const perSecond = await engine.run(order.count, order.inFlight);
     const { user, system } = process.cpuUsage(before);
     process.send?.({ perSecond, cpuSeconds: (user + system) / 1e6 } satisfies WorkerReport);
   }

@@ -1,4 +1,4 @@
-import { runWorkflows, STEPS, tenStepEngine } from '../engine/workflows';
+import { STEPS, TenSteps } from '../engine/workflows';
 import { withSubjects } from '../subjects';
 import type { Context, Result } from './measure';
 import { inTurns, line } from './rounds';
@@ -10,10 +10,10 @@ export async function engine(context: Context): Promise<Result> {
   const names = context.subjects;
   const [rounds, count] = context.options.quick ? [2, 64] : [7, 128];
   const rates = await withSubjects(context.place, names, (subjects) => {
-    const engines = new Map(subjects.map((subject) => [subject, tenStepEngine(subject.store)]));
+    const engines = new Map(subjects.map((subject) => [subject, new TenSteps(subject.store)]));
     return inTurns(subjects, rounds, (subject, round) => {
       context.progress(`engine: round ${round + 1} of ${rounds}, ${subject.name}`);
-      return runWorkflows(engines.get(subject) ?? tenStepEngine(subject.store), count, IN_FLIGHT);
+      return (engines.get(subject) ?? new TenSteps(subject.store)).run(count, IN_FLIGHT);
     });
   });
   return {

@@ -1,7 +1,7 @@
 import type { MikroOrmStateStoreOptions } from '../../lib';
 import { callNamed } from '../calls';
 import { createDatabase, dropDatabase } from '../databases';
-import { runWorkflows, tenStepEngine } from '../engine/workflows';
+import { TenSteps } from '../engine/workflows';
 import { figure, rotated } from '../stats';
 import { openOurs } from '../subjects/ours';
 import type { Subject } from '../subjects/subject';
@@ -67,7 +67,7 @@ function workOf(count: number, workflows: number): [string, (subject: Subject) =
     ),
     ...[32, 256].map((inFlight): [string, (subject: Subject) => Promise<number>] => [
       `workflows, ${inFlight} in flight`,
-      (subject) => runWorkflows(tenStepEngine(subject.store), Math.max(workflows, inFlight), inFlight),
+      (subject) => new TenSteps(subject.store).run(Math.max(workflows, inFlight), inFlight),
     ]),
   ];
 }

@@ -1,6 +1,6 @@
 import { callNamed } from '../calls';
 import { createDatabase, dropDatabase } from '../databases';
-import { runWorkflows, tenStepEngine } from '../engine/workflows';
+import { TenSteps } from '../engine/workflows';
 import { figure, rotated } from '../stats';
 import { openOurs } from '../subjects/ours';
 import type { Subject } from '../subjects/subject';
@@ -63,6 +63,6 @@ function workOf(count: number): Record<string, (subject: Subject) => Promise<num
     'getRun latency, one caller': async (subject) => median(await timeCalls(subject, callNamed('getRun'), count)),
     'saveCheckpoint, 32 callers': (subject) => rateOfCalls(subject, callNamed('saveCheckpoint new'), count * 4, 32),
     'updateRun, 32 callers': (subject) => rateOfCalls(subject, callNamed('updateRun'), count, 32),
-    'workflows of 10 steps, 32 in flight': (subject) => runWorkflows(tenStepEngine(subject.store), count / 2, 32),
+    'workflows of 10 steps, 32 in flight': (subject) => new TenSteps(subject.store).run(count / 2, 32),
   };
 }
