@@ -68,7 +68,7 @@ describe('a judge', () => {
   it('sees what a store does that reads a row and then deletes it', async () => {
     const kind = KINDS.find(({ driver }) => driver === 'better-sqlite')!;
     const [waiter, signal] = await play(kind, [takesOfAWaiter, takesOfASignal], SIZE, { defective: true });
-    expect(waiter?.violations).toContainEqual(expect.stringMatching(/the waiter: [2-9]\d* winners/));
+    expect(waiter?.violations).toContainEqual(expect.stringMatching(/the waiter: (?:[2-9]|\d\d+) winners/));
     expect(signal?.violations).toContainEqual(expect.stringMatching(/was taken twice/));
   });
 });
