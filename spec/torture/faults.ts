@@ -106,8 +106,11 @@ export class Faults {
 
   private async restart(): Promise<void> {
     this.isRestarting = true;
-    await this.victims.server?.restart?.(this.random.chance(0.5) ? 'crash' : 'shutdown');
-    this.isRestarting = false;
+    try {
+      await this.victims.server?.restart?.(this.random.chance(0.5) ? 'crash' : 'shutdown');
+    } finally {
+      this.isRestarting = false;
+    }
   }
 
   private async hinder(proxy: TcpProxy, kind: FaultKind, stallMs: number): Promise<void> {

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { mariaDbBinary } from '../mariadb-server';
-import type { TortureServer } from '../server';
+import { Cluster } from './cluster';
 import { type GaleraBinaries, GaleraNode, type GaleraPorts } from './galera-node';
 import type { Topology } from './index';
 import { freePorts } from './node-query';
@@ -14,64 +14,15 @@ const PROVIDERS = ['/usr/lib/galera', '/usr/lib/galera-4', '/usr/lib64/galera-4'
 export const GALERA: Topology = {
   db: 'mariadb',
   words: 'Galera, three nodes, all clients on one of them; a restart ends that one, and it joins again',
-  start: (directory) => GaleraCluster.start(directory, 'one', []),
+  start: async (directory) => Cluster.start(await createNodes(directory, []), 'one'),
 };
 
 /** Clients on every node. A node answers once it has applied what the others had committed: the store reads what was written. */
 export const GALERA_WRITERS: Topology = {
   db: 'mariadb',
   words: 'Galera, three nodes with clients on each, wsrep_sync_wait = 7; a restart ends one, and it joins again',
-  start: (directory) => GaleraCluster.start(directory, 'every', ['--wsrep-sync-wait=7']),
+  start: async (directory) => Cluster.start(await createNodes(directory, ['--wsrep-sync-wait=7']), 'every'),
 };
-
-class GaleraCluster implements TortureServer {
-  readonly user = 'root';
-  readonly password = '';
-  readonly mainDb = 'mysql';
-  /** Those in step with each other; clients that are all on one node are on the first. */
-  private readonly synced: GaleraNode[] = [];
-  private turn = 0;
-
-  private constructor(
-    private readonly nodes: readonly GaleraNode[],
-    private readonly writers: 'one' | 'every',
-  ) {}
-
-  static async start(directory: string, writers: 'one' | 'every', settings: readonly string[]): Promise<GaleraCluster> {
-    const cluster = new GaleraCluster(await createNodes(directory, settings), writers);
-    try {
-      for (const [position, node] of cluster.nodes.entries()) {
-        await node.join(position === 0 ? 'first' : 'new');
-        cluster.synced.push(node);
-      }
-      return cluster;
-    } catch (error) {
-      await cluster.stop();
-      throw error;
-    }
-  }
-
-  /** Where the next client is to go. */
-  get port(): number {
-    if (this.writers === 'every') this.turn += 1;
-    const node = this.synced[this.turn % this.synced.length];
-    if (!node) throw new Error('no node is left');
-    return node.port;
-  }
-
-  async restart(how: 'crash' | 'shutdown'): Promise<void> {
-    const victim = this.synced[this.writers === 'one' ? 0 : Math.floor(Math.random() * this.synced.length)];
-    if (!victim) throw new Error('no node is left');
-    await victim.end(how === 'crash' ? 'SIGKILL' : 'SIGTERM');
-    this.synced.splice(this.synced.indexOf(victim), 1);
-    await victim.join('again');
-    this.synced.push(victim);
-  }
-
-  async stop(): Promise<void> {
-    await Promise.all(this.nodes.map((node) => node.end('SIGKILL')));
-  }
-}
 
 async function createNodes(directory: string, settings: readonly string[]): Promise<GaleraNode[]> {
   const binaries = installed();

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { TortureServer } from '../server';
+import { Cluster } from './cluster';
 import { GroupNode } from './group-node';
 import type { Topology } from './index';
 import { found, freePorts } from './node-query';
@@ -9,73 +9,40 @@ const NODES = 3;
 /** The others elect a new primary within seconds. */
 const ELECTED_WITHIN_MS = 60_000;
 
-const SINGLE = [
+const ONE_PRIMARY = [
   '--loose-group-replication-single-primary-mode=ON',
   '--loose-group-replication-enforce-update-everywhere-checks=OFF',
+];
+
+/** A member answers once it has applied what the others had committed, and once they have what it commits. */
+const EVERY_PRIMARY = [
+  '--loose-group-replication-single-primary-mode=OFF',
+  '--loose-group-replication-enforce-update-everywhere-checks=ON',
+  '--loose-group-replication-consistency=BEFORE_AND_AFTER',
 ];
 
 /** All clients on the primary of the group. */
 export const GROUP_REPLICATION: Topology = {
   db: 'mysql',
   words: 'Group Replication, three members, clients on the one primary; a restart ends that one, and it joins again',
-  start: (directory) => Group.start(directory, SINGLE),
+  start: async (directory) => Cluster.start(await createNodes(directory, ONE_PRIMARY), 'one', elected),
 };
 
-class Group implements TortureServer {
-  readonly user = 'root';
-  readonly password = '';
-  readonly mainDb = 'mysql';
-  /** Members in full; clients go to the first. */
-  private readonly online: GroupNode[] = [];
+/** Clients on every member. */
+export const GROUP_REPLICATION_WRITERS: Topology = {
+  db: 'mysql',
+  words:
+    'Group Replication, three primaries with clients on each, consistency BEFORE_AND_AFTER; a restart ends one, and it joins again',
+  start: async (directory) => Cluster.start(await createNodes(directory, EVERY_PRIMARY), 'every'),
+};
 
-  private constructor(private readonly nodes: readonly GroupNode[]) {}
-
-  static async start(directory: string, settings: readonly string[]): Promise<Group> {
-    const group = new Group(await createNodes(directory, settings));
-    try {
-      for (const [position, node] of group.nodes.entries()) {
-        await node.join(position === 0 ? 'first' : 'new');
-        group.online.push(node);
-      }
-      return group;
-    } catch (error) {
-      await group.stop();
-      throw error;
-    }
-  }
-
-  get port(): number {
-    return this.first.port;
-  }
-
-  async restart(how: 'crash' | 'shutdown'): Promise<void> {
-    const lost = this.first;
-    const gone = lost.end(how === 'crash' ? 'SIGKILL' : 'SIGTERM');
-    // One that shuts down has left the group long before it is gone.
-    const primary = await found('a new primary', ELECTED_WITHIN_MS, () => this.elected(lost));
-    this.online.splice(0, NODES, primary, ...this.online.filter((node) => node !== primary && node !== lost));
-    await gone;
-    await lost.join('again');
-    this.online.push(lost);
-  }
-
-  async stop(): Promise<void> {
-    await Promise.all(this.nodes.map((node) => node.end('SIGKILL')));
-  }
-
-  private get first(): GroupNode {
-    const [node] = this.online;
-    if (!node) throw new Error('no member is left');
-    return node;
-  }
-
-  /** Whom another member than `lost` takes for the primary, if not `lost` still. */
-  private async elected(lost: GroupNode): Promise<GroupNode | undefined> {
-    const left = this.online.filter((node) => node !== lost);
+/** Whom those that are left take for the primary, once it is one of them. */
+function elected(_lost: GroupNode, left: readonly GroupNode[]): Promise<GroupNode> {
+  return found('a new primary', ELECTED_WITHIN_MS, async () => {
     const members = (await left[0]?.members()) ?? [];
     const primary = members.find(({ role, state }) => role === 'PRIMARY' && state === 'ONLINE');
     return left.find(({ port }) => port === primary?.port);
-  }
+  });
 }
 
 async function createNodes(directory: string, settings: readonly string[]): Promise<GroupNode[]> {

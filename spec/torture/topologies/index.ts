@@ -1,7 +1,7 @@
 import type { DatabaseName } from '../options';
 import type { TortureServer } from '../server';
 import { GALERA, GALERA_WRITERS } from './galera';
-import { GROUP_REPLICATION } from './group-replication';
+import { GROUP_REPLICATION, GROUP_REPLICATION_WRITERS } from './group-replication';
 import { PGBOUNCER } from './pgbouncer';
 import { STANDBY } from './standby';
 
@@ -20,4 +20,5 @@ export const TOPOLOGIES: Readonly<Record<string, Topology>> = {
   galera: GALERA,
   'galera-writers': GALERA_WRITERS,
   'group-replication': GROUP_REPLICATION,
+  'group-replication-writers': GROUP_REPLICATION_WRITERS,
 };

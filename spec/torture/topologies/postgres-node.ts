@@ -1,12 +1,12 @@
 import { execFile } from 'node:child_process';
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { sql } from '../../support/databases';
 import { freePort } from '../../support/free-port';
 import { ASKS_FOR_TLS, ServerProcess } from '../../support/server-process';
 import { open } from '../database';
+import { found } from './node-query';
 import { asServerUser, postgresPrograms } from './postgres-binaries';
 
 const run = promisify(execFile);
@@ -139,17 +139,7 @@ export class PostgresNode {
 
   /** Ask until there is a row. A server that is starting refuses the question. */
   private async holds(question: string): Promise<void> {
-    const until = performance.now() + COMES_WITHIN_MS;
-    let last: unknown;
-    while (performance.now() < until) {
-      try {
-        if ((await this.query(question)).length > 0) return;
-      } catch (error) {
-        last = error;
-      }
-      await delay(50);
-    }
-    throw new Error(`${this.name}: not within ${COMES_WITHIN_MS} ms: ${question}`, { cause: last });
+    await found(`${this.name}: ${question}`, COMES_WITHIN_MS, async () => (await this.query(question))[0]);
   }
 }
 
