@@ -10,6 +10,7 @@ import { MUTATIONS, type Mutation } from './mutations';
 
 const ROOT = join(__dirname, '../..');
 const COPY = join(ROOT, '.tmp', `mutant-${process.pid}`);
+const FAIL_FAST = join(COPY, 'spec/mutations/fail-fast.ts');
 const COPIED = ['lib', 'schemas', 'spec', 'examples', 'docs', 'package.json', 'tsconfig.json', 'jest.config.js'];
 
 interface Verdict {
@@ -63,7 +64,18 @@ function original({ defect, file, find }: Mutation): string {
 }
 
 function firstFailure({ spec, on }: Mutation): string | undefined {
-  const args = ['jest', '--rootDir', COPY, '--bail', '--silent', '--ci', ...(on ? ['-t', on] : []), spec];
+  const args = [
+    'jest',
+    '--rootDir',
+    COPY,
+    '--env',
+    FAIL_FAST,
+    '--bail',
+    '--silent',
+    '--ci',
+    ...(on ? ['-t', on] : []),
+    spec,
+  ];
   const { status, stderr } = spawnSync('npx', args, { cwd: COPY, encoding: 'utf8', env: { ...process.env, CI: '' } });
   if (status === 0) return undefined;
   const failure = /● (.*)/.exec(stderr)?.[1];
