@@ -6,6 +6,7 @@ import { DurableConfigurationError } from './errors';
 import {
   assertMysqlSettings,
   assertPostgresqlSettings,
+  hasSeveralPrimaries,
   isClustered,
   logsStatements,
   PROBES,
@@ -70,6 +71,8 @@ export interface Dialect {
   readonly writesFirst: boolean;
   /** Whether a write waits for every other in any case, so that nobody waits longer for sharing a transaction. */
   readonly oneWriter: boolean;
+  /** Whether the server is one of several that take writes, on which `create table` from two at once brings all of them to a stand. */
+  readonly severalPrimaries: boolean;
   /**
    * Whether calls begin in the next turn of the event loop. A driver that answers within the call (better-sqlite3) would
    * otherwise keep a long turn in microtasks, and no timer of the process would fire, the renewal of leases included.
@@ -138,9 +141,11 @@ export function withServer(dialect: Dialect, settings: ServerSettings): Dialect 
       return dialect;
     case 'mysql':
       assertMysqlSettings(settings);
-      return logsStatements(settings)
-        ? { ...ofVersion(dialect, settings), isolation: 'repeatable read' }
-        : ofVersion(dialect, settings);
+      return {
+        ...ofVersion(dialect, settings),
+        severalPrimaries: hasSeveralPrimaries(settings),
+        ...(logsStatements(settings) ? { isolation: 'repeatable read' } : {}),
+      };
   }
 }
 
@@ -218,6 +223,7 @@ const sqlite: Dialect = {
   asCommitted: '',
   writesFirst: true,
   oneWriter: true,
+  severalPrimaries: false,
   beginsNextTurn: true,
   isolation: undefined,
   // The sqlite3 driver of MikroORM 6 loses the count when a value contains the word "returning".
@@ -261,6 +267,7 @@ const postgresql: Dialect = {
   asCommitted: '',
   writesFirst: false,
   oneWriter: false,
+  severalPrimaries: false,
   beginsNextTurn: false,
   isolation: 'read committed',
   effect: 'count',
@@ -312,6 +319,7 @@ const mysql: Dialect = {
   asCommitted: ' lock in share mode',
   writesFirst: false,
   oneWriter: false,
+  severalPrimaries: false,
   beginsNextTurn: false,
   isolation: 'read committed',
   effect: 'count',

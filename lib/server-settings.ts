@@ -22,6 +22,7 @@ const MYSQL_SETTINGS = [
   'transaction_isolation',
   'tx_isolation',
   'wsrep_on',
+  'group_replication_single_primary_mode',
 ];
 
 /** The one statement that asks a server for its settings. A setting that the server does not have is no row. */
@@ -45,6 +46,11 @@ export function serverSettings(rows: readonly SettingRow[]): ServerSettings {
 /** Whether the server is a node of a Galera cluster. */
 export function isClustered(settings: ServerSettings): boolean {
   return is(settings, 'wsrep_on', 'ON');
+}
+
+/** Whether the server belongs to a replication group whose members all take writes. */
+export function hasSeveralPrimaries(settings: ServerSettings): boolean {
+  return is(settings, 'group_replication_single_primary_mode', 'OFF');
 }
 
 /** Whether the server writes its binary log as statements, which InnoDB refuses under READ COMMITTED. */

@@ -14,7 +14,7 @@ import { emOfOrm } from './orm-like';
 import { type Question, Questions } from './questions';
 import { type Batch, boundsOf, Retention } from './retention';
 import { Runs } from './runs';
-import { ensureMikroOrmDurableSchema, planMikroOrmDurableSchema } from './schema';
+import { ensureSchemaOnBoot, planMikroOrmDurableSchema } from './schema';
 import { Scope } from './scope';
 import { type OrmLike, type Row, Session } from './session';
 import { Sharing } from './sharing';
@@ -97,10 +97,15 @@ export class MikroOrmStateStore implements StateStore {
     this.groups = groupsOf(sharing, { runs, checkpoints, waiters, buffered, leases });
   }
 
-  /** Add what is missing of the five tables. Idempotent and safe from many processes; see {@link ensureMikroOrmDurableSchema}. */
+  /**
+   * Add what is missing of the five tables. Idempotent and safe from many processes; see {@link ensureMikroOrmDurableSchema}. On a
+   * MySQL group with several primaries it only looks, and says what to run from one place.
+   *
+   * @throws DurableSchemaError
+   */
   async ensureSchema(): Promise<void> {
     this.session.assertNotBlocked();
-    await ensureMikroOrmDurableSchema(this.joined ?? this.orm, { retry: this.options.retry });
+    await ensureSchemaOnBoot(this.joined ?? this.orm, { retry: this.options.retry });
   }
 
   /**

@@ -1,8 +1,16 @@
 import type { MikroORM } from '@mikro-orm/core';
-import { DurableSchemaError, durableEntities, ENTITIES, ensureMikroOrmDurableSchema, MikroOrmStateStore } from '../lib';
+import {
+  DurableSchemaError,
+  durableEntities,
+  ENTITIES,
+  ensureMikroOrmDurableSchema,
+  MikroOrmStateStore,
+  planMikroOrmDurableSchema,
+} from '../lib';
 import { atOnce, eventually, OpenTransaction, watch } from './support/concurrency';
 import { connect, connection, type DatabaseKind, eachDatabase, KINDS, sql, TestDatabase } from './support/databases';
 import { aRun } from './support/fixtures';
+import { serverSaying } from './support/server-saying';
 
 const SERVERS = KINDS.filter(({ family }) => family !== 'sqlite');
 
@@ -128,6 +136,22 @@ eachDatabase(
       }
       await db.drop();
     }, 120_000);
+
+    it('adds nothing on boot to a group with several primaries, and says what to run from one place', async () => {
+      const db = await TestDatabase.create(kind);
+      const orm = await db.open(serverSaying({ group_replication_single_primary_mode: 'OFF' }));
+      const store = new MikroOrmStateStore(orm);
+      const failure = await store.ensureSchema().catch((error: unknown) => error);
+      expect(failure).toMatchObject({
+        code: 'DURABLE_SCHEMA_MISSING',
+        message: expect.stringContaining('several primaries'),
+      });
+      const { statements } = failure as DurableSchemaError;
+      expect(statements).toEqual((await planMikroOrmDurableSchema(orm)).statements);
+      expect((await ensureMikroOrmDurableSchema(orm)).executed).toEqual(statements);
+      await expect(store.ensureSchema()).resolves.toBeUndefined();
+      await db.drop();
+    });
   },
 );
 

@@ -3,6 +3,7 @@ import { World } from './engine/world';
 import { type DatabaseKind, eachDatabase, KINDS, TestDatabase } from './support/databases';
 import { aCheckpoint, aRun, freshId } from './support/fixtures';
 import { QueryLog } from './support/query-log';
+import { serverSaying } from './support/server-saying';
 
 type Call = (store: MikroOrmStateStore) => Promise<unknown>;
 
@@ -252,14 +253,7 @@ eachDatabase(
   (kind) => {
     const log = new QueryLog();
     /** A store on a server that says of itself what it does not really do. */
-    const saying = (said: string) =>
-      db.store({
-        ...log.options,
-        onQuery: (text: string) =>
-          /^show session variables/.test(text)
-            ? `select ${said} union all select 'sql_select_limit', @@sql_select_limit`
-            : text,
-      });
+    const saying = (settings: Record<string, string>) => db.store({ ...log.options, ...serverSaying(settings) });
     let db: TestDatabase;
     beforeAll(async () => {
       db = await TestDatabase.create(kind);
@@ -267,7 +261,7 @@ eachDatabase(
     afterAll(() => db.drop());
 
     it('on a node of a Galera cluster, which may undo what it has already returned, signals and waiters are read first', async () => {
-      const store = await saying("'version' as Variable_name, version() as Value union all select 'wsrep_on', 'ON'");
+      const store = await saying({ wsrep_on: 'ON' });
       await store.putSignalWaiter({ token: 'awaited', runId: 'run', seq: 1 });
       for (const payload of [1, 2, 3]) await store.bufferSignal('buffered', payload);
       const made = await log.of(async () => {
@@ -281,7 +275,7 @@ eachDatabase(
     });
 
     it('before version 10.6, which cannot leave locked runs out, leases and patches go alone', async () => {
-      const store = await saying("'version' as Variable_name, '10.5.27-MariaDB' as Value");
+      const store = await saying({ version: '10.5.27-MariaDB' });
       const ids = Array.from({ length: 6 }, () => freshId());
       await Promise.all(ids.map((id) => store.createRun(aRun({ id }))));
       const sent = async (call: (id: string) => Promise<unknown>) =>

@@ -42,8 +42,33 @@ export async function ensureMikroOrmDurableSchema(
   options?: DurableSchemaOptions,
 ): Promise<DurableSchemaReport> {
   const context = contextOf(target, schemaRetry(options));
+  return complete(context, await look(context));
+}
+
+/**
+ * The same for a call that every process of an application makes as it boots: refused where several that add tables at once
+ * could stop the servers.
+ *
+ * @throws DurableSchemaError `DURABLE_SCHEMA_MISSING` too, with the statements, on a MySQL group with several primaries
+ */
+export async function ensureSchemaOnBoot(
+  target: OrmLike | EntityManager,
+  options?: DurableSchemaOptions,
+): Promise<void> {
+  const context = contextOf(target, schemaRetry(options));
+  const seen = await look(context);
+  if (seen.missing.length > 0) await assertBootsMayAdd(context, seen);
+  await complete(context, seen);
+}
+
+/** @throws DurableSchemaError when the tables are there in a shape the store cannot work on */
+async function look(context: Context): Promise<Plan> {
   const seen = await context.session.call('ensureSchema', 'repeatable', (sql) => compare(context, sql));
   refuse(seen);
+  return seen;
+}
+
+async function complete(context: Context, seen: Plan): Promise<DurableSchemaReport> {
   if (seen.missing.length === 0) return { executed: [], notes: seen.notes };
   // In the caller's transaction the statements run as they are: DDL ends a savepoint on MySQL. On SQLite each commits by
   // itself: a better-sqlite3 connection that waits for the write lock blocks its process, and with it a holder that is
@@ -154,6 +179,19 @@ async function explained(context: Context, error: unknown): Promise<unknown> {
     .call('ensureSchema', 'repeatable', (sql) => holders(sql, tables, schema))
     .catch((): string[] => []);
   return schemaLocked(who, error.cause);
+}
+
+async function assertBootsMayAdd({ session }: Context, { missing, statements }: Plan): Promise<void> {
+  if (!(await session.dialect('ensureSchema')).severalPrimaries) return;
+  throw new DurableSchemaError(
+    'DURABLE_SCHEMA_MISSING',
+    `missing: ${missing.join(', ')}. Nothing was added: this server belongs to a replication group with several primaries, which ` +
+      'stands still when two of them create a table at once. Add it from one place before the application boots: call ' +
+      `ensureMikroOrmDurableSchema there, in a migration for one, or run: ${statements.join('; ')}`,
+    missing,
+    undefined,
+    statements,
+  );
 }
 
 function assertComplete({ missing }: Plan): void {

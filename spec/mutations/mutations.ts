@@ -509,6 +509,21 @@ export const MUTATIONS: readonly Mutation[] = [
     on: POSTGRESQL,
   },
   {
+    defect: 'a lease of a test is refused on a busy machine',
+    file: 'lib/leases.ts',
+    find: 'leaseMs > SHORT_LEASE_MS && ',
+    put: '',
+    spec: 'spec/contention',
+  },
+  {
+    defect: 'a process that boots adds tables to a group with several primaries',
+    file: 'lib/schema/ensure.ts',
+    find: '  if (seen.missing.length > 0) await assertBootsMayAdd(context, seen);\n',
+    put: '',
+    spec: 'spec/schema-locks',
+    on: '^MySQL',
+  },
+  {
     defect: 'a claim is made however late it is',
     file: 'lib/leases.ts',
     find: '    if (claim.isLate()) return false;\n',
