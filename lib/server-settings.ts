@@ -14,6 +14,7 @@ const MYSQL_SETTINGS = [
   'version',
   'sql_mode',
   'autocommit',
+  'completion_type',
   'character_set_client',
   'character_set_results',
   'sql_select_limit',
@@ -58,23 +59,39 @@ export function logsStatements(settings: ServerSettings): boolean {
   return is(settings, 'log_bin', 'ON') && is(settings, 'binlog_format', 'STATEMENT');
 }
 
+/** Modes of MySQL or MariaDB that change what statements mean, and what comes of that. */
+const UNSUPPORTED_MODES = [
+  // MikroORM escapes parameters on the client with backslashes; this mode would turn data into SQL.
+  ['NO_BACKSLASH_ESCAPES', 'MikroORM cannot escape parameters'],
+  ['EMPTY_STRING_IS_NULL', 'empty text is stored as NULL'],
+  // knex begins a transaction so.
+  ['ORACLE', 'BEGIN begins a block of a program and no transaction'],
+] as const;
+
 /**
  * Refuse a MySQL or MariaDB session on which the store would be wrong without anybody noticing.
  *
  * @throws DurableConfigurationError `DURABLE_UNSUPPORTED_SQL_MODE` or `DURABLE_UNSUPPORTED_SETTING`
  */
 export function assertMysqlSettings(settings: ServerSettings): void {
-  // MikroORM escapes parameters on the client with backslashes; this mode would turn data into SQL.
-  if (/NO_BACKSLASH_ESCAPES/i.test(settings.get('sql_mode') ?? '')) {
+  for (const [mode, consequence] of UNSUPPORTED_MODES) {
+    if (!settings.get('sql_mode')?.toUpperCase().split(',').includes(mode)) continue;
     throw new DurableConfigurationError(
       'DURABLE_UNSUPPORTED_SQL_MODE',
-      'the sql_mode of this connection holds NO_BACKSLASH_ESCAPES, under which MikroORM cannot escape parameters; remove it',
+      `the sql_mode of this connection holds ${mode}, under which ${consequence}; remove it`,
     );
   }
   if (is(settings, 'autocommit', 'OFF')) {
     throw unsupported(
       'autocommit is off in this session, so that nothing a call has written is kept; set autocommit = 1 for the ' +
         "application's connections (look at init_connect, the server's configuration and hooks of the pool)",
+    );
+  }
+  const completion = settings.get('completion_type') ?? 'NO_CHAIN';
+  if (!/^(NO_CHAIN|0)$/i.test(completion)) {
+    throw unsupported(
+      `completion_type of this session is ${completion}, so that what is written after a transaction is not kept; set ` +
+        'completion_type = NO_CHAIN',
     );
   }
   for (const setting of ['character_set_client', 'character_set_results']) {

@@ -1,7 +1,30 @@
 import type { Options } from '@mikro-orm/core';
 import { DurableConfigurationError, ENTITIES, MikroOrmStateStore } from '../lib';
+import { battery } from './hostile/battery';
 import { connect, connection, eachDatabase, KINDS, sql, TestDatabase } from './support/databases';
 import { aCheckpoint, aRun, freshId } from './support/fixtures';
+
+/** Settings of a session that programs and administrators are known to have, and the server that alone has them. */
+const SERVED: [statement: string, only?: 'mysql' | 'mariadb'][] = [
+  ['set session sql_require_primary_key = 1', 'mysql'],
+  ['set session sql_generate_invisible_primary_key = 1', 'mysql'],
+  ['set session sql_safe_updates = 1'],
+  ['set collation_connection = utf8mb4_general_ci'],
+  ['set session default_storage_engine = MyISAM'],
+  [
+    "set session sql_mode = 'PIPES_AS_CONCAT,ONLY_FULL_GROUP_BY,NO_UNSIGNED_SUBTRACTION,HIGH_NOT_PRECEDENCE,IGNORE_SPACE'",
+  ],
+  ["set session sql_mode = concat(@@sql_mode, ',PAD_CHAR_TO_FULL_LENGTH')"],
+  ["set session sql_mode = 'ANSI,TRADITIONAL'"],
+  ['set session transaction isolation level read uncommitted'],
+  ['set session transaction isolation level serializable'],
+  ['set session innodb_snapshot_isolation = ON', 'mariadb'],
+  ['set session unique_checks = 0; set session foreign_key_checks = 0'],
+  ["set session internal_tmp_mem_storage_engine = 'MEMORY'", 'mysql'],
+  ["set session optimizer_switch = 'derived_merge=off'"],
+  ["set session time_zone = '+13:00'"],
+  ['set session div_precision_increment = 30'],
+];
 
 eachDatabase(
   KINDS.filter(({ family }) => family === 'mysql'),
@@ -19,6 +42,8 @@ eachDatabase(
       ['set names latin1', 'charset utf8mb4'],
       ['set names utf8mb3', 'charset utf8mb4'],
       ['set session sql_select_limit = 2', 'set sql_select_limit = default'],
+      ["set session completion_type = 'CHAIN'", 'set completion_type = NO_CHAIN'],
+      ["set session completion_type = 'RELEASE'", 'set completion_type = NO_CHAIN'],
     ])('refuses a session of “%s” at the first call and says what to change', async (statement, remedy) => {
       const orm = await db.open(beginningWith(statement));
       const store = new MikroOrmStateStore(orm);
@@ -37,6 +62,36 @@ eachDatabase(
         });
       }
     });
+
+    it.each(SERVED.filter(([, only]) => only === undefined || only === kind.system))(
+      'makes tables and serves a session of “%s”',
+      async (statement) => {
+        const fresh = await TestDatabase.create(kind);
+        const store = new MikroOrmStateStore(await fresh.open(beginningWith(...statement.split('; '))));
+        await store.ensureSchema();
+        await battery(store);
+        const runs = Array.from({ length: 12 }, () =>
+          aRun({ tags: ['', '😀'], searchAttributes: { empty: '', n: 1.5 } }),
+        );
+        await Promise.all(runs.map((run) => store.createRun(run)));
+        expect(await Promise.all(runs.map(({ id }) => store.tryLockRun(id, 'me', 9e12, 8e12)))).toEqual(
+          runs.map(() => true),
+        );
+        const found = await store.listRuns({
+          tag: '',
+          attributes: [{ key: 'empty', op: 'eq', value: '' }],
+          limit: 9,
+          offset: 3,
+        });
+        expect(found).toHaveLength(9);
+        await Promise.all(runs.map(({ id }, n) => store.bufferSignal(id, n)));
+        const taken = await Promise.all(runs.map(({ id }) => store.takeBufferedSignal(id)));
+        expect(taken).toEqual(runs.map((_, n) => ({ payload: n })));
+        for (const { id } of runs) await store.updateRun(id, { status: 'completed', updatedAt: new Date(0) });
+        expect(await store.pruneTerminalRuns({ statuses: ['completed'], maxCount: 2 }, Date.now(), 7)).toBe(7);
+        await fresh.drop();
+      },
+    );
 
     it('makes tables whose rows are stored dynamically, whatever the server’s default is', async () => {
       const rows = await sql(await db.open()).execute(

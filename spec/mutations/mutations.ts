@@ -516,6 +516,22 @@ export const MUTATIONS: readonly Mutation[] = [
     spec: 'spec/contention',
   },
   {
+    defect: 'a session in which empty text is NULL is served',
+    file: 'lib/server-settings.ts',
+    find: "  ['EMPTY_STRING_IS_NULL', 'empty text is stored as NULL'],\n",
+    put: '',
+    spec: 'spec/configuration',
+    on: '^MariaDB',
+  },
+  {
+    defect: 'a session whose commits begin another transaction is served',
+    file: 'lib/server-settings.ts',
+    find: "  'completion_type',\n",
+    put: '',
+    spec: 'spec/server-settings',
+    on: '^MySQL',
+  },
+  {
     defect: 'a process that boots adds tables to a group with several primaries',
     file: 'lib/schema/ensure.ts',
     find: '  if (seen.missing.length > 0) await assertBootsMayAdd(context, seen);\n',
