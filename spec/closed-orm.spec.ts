@@ -2,9 +2,10 @@ import { setImmediate as macrotask } from 'node:timers/promises';
 import type { MikroORM } from '@mikro-orm/core';
 import { DurableClosedError, MikroOrmStateStore } from '../lib';
 import { failureOf, noUnhandledRejections } from './hostile/marked';
-import { eventually, OpenTransaction, watch } from './support/concurrency';
-import { eachDatabase, KINDS, TestDatabase } from './support/databases';
+import { eventually, OpenTransaction, untilBlocked, watch } from './support/concurrency';
+import { eachDatabase, KINDS, portOf, TestDatabase } from './support/databases';
 import { aCheckpoint, aRun } from './support/fixtures';
+import { TcpProxy } from './torture/proxy';
 
 noUnhandledRejections();
 
@@ -18,6 +19,8 @@ const CALLS: [string, (store: MikroOrmStateStore) => Promise<unknown>][] = [
   ['listRuns', (store) => store.listRuns({})],
   ['transaction', (store) => store.transaction((tx) => tx.saveCheckpoint(aCheckpoint()))],
 ];
+
+const LOCK_OF_A_RUN = "update durable_workflow_runs set origin = 'held' where id = ?";
 
 eachDatabase(KINDS, (kind) => {
   let db: TestDatabase;
@@ -68,4 +71,53 @@ eachDatabase(KINDS, (kind) => {
     await eventually('all calls have ended', async () => ended.settled);
     for (const failure of await Promise.all(late)) expect(failure).toBeInstanceOf(DurableClosedError);
   });
+
+  it('calls that are under way when the ORM closes end, and what they said is so', async () => {
+    const closing = await db.open({ pool: { min: 0, max: 2 } });
+    const before = new MikroOrmStateStore(closing);
+    const runs = Array.from({ length: 8 }, () => aRun());
+    await Promise.all(runs.map((run) => before.createRun(run)));
+    const holder =
+      kind.family === 'sqlite'
+        ? undefined
+        : await OpenTransaction.holding(await db.open(), LOCK_OF_A_RUN, [runs[0]?.id]);
+    const writes = runs.flatMap(({ id }) => [
+      { call: before.updateRun(id, { output: 'written' }), isKept: async () => (await after.getRun(id))?.output },
+      {
+        call: before.updateRun(id, { searchAttributes: { n: 1 } }),
+        isKept: async () => (await after.getRun(id))?.searchAttributes,
+      },
+      { call: before.saveCheckpoint(aCheckpoint({ runId: id })), isKept: () => after.getCheckpoint(id, 0) },
+      {
+        call: before.transaction((tx) => tx.saveCheckpoint(aCheckpoint({ runId: id, seq: 1 }))),
+        isKept: () => after.getCheckpoint(id, 1),
+      },
+    ]);
+    const ends = Promise.allSettled(writes.map(({ call }) => call));
+    if (holder) await untilBlocked(kind, closing);
+    const closed = closing.close(true);
+    await holder?.rollback();
+    const ended = watch(Promise.all([ends, closed]));
+    await eventually('all calls have ended, and the close', async () => ended.settled);
+    const after = new MikroOrmStateStore(await db.open());
+    for (const [position, end] of (await ends).entries()) {
+      if (end.status === 'rejected') expect(end.reason).toBeInstanceOf(DurableClosedError);
+      else expect(await writes[position]?.isKept()).toBeTruthy();
+    }
+  });
+
+  if (kind.family !== 'sqlite') {
+    it('a call that tries again and again for a server that is away ends with the close', async () => {
+      const proxy = new TcpProxy(() => portOf(db));
+      const closing = await db.open({ port: await proxy.open() });
+      await new MikroOrmStateStore(closing).getRun('r');
+      proxy.refuse();
+      proxy.cut();
+      const trying = failureOf(new MikroOrmStateStore(closing, { retry: { forMs: 86_400_000 } }).getRun('r'));
+      await failureOf(new MikroOrmStateStore(closing, { retry: { attempts: 3 } }).getRun('r'));
+      await closing.close(true);
+      expect(await trying).toBeInstanceOf(DurableClosedError);
+      await proxy.close();
+    });
+  }
 });

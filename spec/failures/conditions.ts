@@ -6,7 +6,7 @@ import type { MikroORM, Options } from '@mikro-orm/core';
 import type { Failure } from '../../lib/failure-codes';
 import { onConnect, postgresSettings } from '../hostile/hosts';
 import { OpenTransaction } from '../support/concurrency';
-import { connection, type DatabaseKind, sql, type TestDatabase } from '../support/databases';
+import { type DatabaseKind, portOf, sql, type TestDatabase } from '../support/databases';
 import { freshId } from '../support/fixtures';
 import { TcpProxy } from '../torture/proxy';
 
@@ -52,7 +52,7 @@ const ANYWHERE: Failing[] = [
     what: 'a server that refuses connections',
     failure: 'not-sent',
     async bringAbout(place) {
-      const proxy = new TcpProxy(() => portOf(place));
+      const proxy = new TcpProxy(() => portOf(place.db));
       place.afterwards(() => proxy.close());
       const port = await proxy.open();
       proxy.refuse();
@@ -70,7 +70,7 @@ const ANYWHERE: Failing[] = [
       return {
         orm,
         lift: async () => {
-          upstream = portOf(place);
+          upstream = portOf(place.db);
         },
       };
     },
@@ -196,15 +196,11 @@ export function suffering({ db, options }: Place, more: Options): Promise<MikroO
   return db.open({ connect: false, ...options, ...more });
 }
 
-function portOf({ kind, db }: Place): number {
-  return connection(kind, db.dbName).port ?? (kind.family === 'postgresql' ? 5432 : 3306);
-}
-
 /** Let a Unix socket lead to the server. */
 async function listenOn(path: string, place: Place): Promise<void> {
   const sockets: Socket[] = [];
   const server = createServer((client) => {
-    const upstream = createConnection({ port: portOf(place), host: '127.0.0.1' });
+    const upstream = createConnection({ port: portOf(place.db), host: '127.0.0.1' });
     for (const socket of [client, upstream]) sockets.push(socket.on('error', () => undefined));
     client.pipe(upstream).pipe(client);
   });

@@ -153,6 +153,11 @@ export function connection(kind: DatabaseKind, dbName: string): Options {
   };
 }
 
+/** The TCP port of the server that a database is on. */
+export function portOf({ kind, dbName }: TestDatabase): number {
+  return connection(kind, dbName).port ?? (kind.family === 'postgresql' ? 5432 : 3306);
+}
+
 function serverUrl({ system }: DatabaseKind): string {
   const { label, variable } = { postgresql: POSTGRES, mariadb: MARIADB, mysql: MYSQL }[system as 'mysql'];
   const url = process.env[variable];
