@@ -1,20 +1,12 @@
 import type { Repeat } from './attempts';
 import type { BufferedSignals, Taken } from './buffered-signals';
-import { type Checkpoints, type Position, positionKey } from './checkpoints';
+import { type Position, positionKey } from './checkpoints';
 import { DurableDatabaseError } from './errors';
-import type { Claim, Leases, Release, Renewal } from './leases';
-import type { RunChange, Runs } from './runs';
+import type { Claim, Release, Renewal } from './leases';
+import type { RunChange } from './runs';
 import type { Param, Sql } from './session';
 import type { Sharing, Work } from './sharing';
-import type { Waiters } from './waiters';
-
-interface Statements {
-  readonly runs: Runs;
-  readonly checkpoints: Checkpoints;
-  readonly waiters: Waiters;
-  readonly buffered: BufferedSignals;
-  readonly leases: Leases;
-}
+import type { Statements } from './statements';
 
 /** A row of a group and the key it is ordered by. */
 interface KeyedRow {

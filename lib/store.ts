@@ -1,26 +1,21 @@
 import type { EntityManager } from '@mikro-orm/core';
-import { BufferedSignals } from './buffered-signals';
-import { Checkpoints } from './checkpoints';
 import type { Dialect } from './dialect';
 import { DurableClosedError, DurableRunNotFoundError, DurableTransactionError } from './errors';
-import { Events } from './events';
 import { checkpointRow, type Groups, groupsOf } from './groups';
 import { LeaseGuards } from './lease-guards';
-import { Leases, type Release } from './leases';
+import type { Release } from './leases';
 import { checkCount, checkInteger, checkText } from './limits';
-import { Listings } from './listings';
 import { checkBound, type MikroOrmStateStoreOptions, type Settings, settingsOf } from './options';
 import { emOfOrm } from './orm-like';
 import { type Question, Questions } from './questions';
-import { type Batch, boundsOf, Retention } from './retention';
-import { Runs } from './runs';
+import { type Batch, boundsOf } from './retention';
 import { ensureSchemaOnBoot, planMikroOrmDurableSchema } from './schema';
-import { Scope } from './scope';
 import { type OrmLike, type Row, Session } from './session';
 import { Sharing } from './sharing';
+import { Statements } from './statements';
 import { StepHandle, Superseded } from './step-handle';
 import { inTransaction } from './step-transaction';
-import { type Tables, tablesOf } from './tables';
+import { tablesOf } from './tables';
 import type {
   BufferedEvent,
   RetentionPolicy,
@@ -33,7 +28,6 @@ import type {
   StoreTransaction,
   WorkflowRun,
 } from './types';
-import { Waiters } from './waiters';
 
 /**
  * The state of durable workflows in five tables of the application's own database.
@@ -45,21 +39,11 @@ import { Waiters } from './waiters';
 export class MikroOrmStateStore implements StateStore {
   private readonly em: EntityManager;
   private readonly options: Settings;
-  private readonly tables: Tables;
-  private readonly runs: Runs;
-  private readonly checkpoints: Checkpoints;
-  private readonly waiters: Waiters;
-  private readonly buffered: BufferedSignals;
-  private readonly events: Events;
-  private readonly leases: Leases;
-  private readonly listings: Listings;
-  private readonly retention: Retention;
+  private readonly statements: Statements;
   private readonly session: Session;
-  private readonly groups: Groups;
-  private readonly questions: Questions;
   private readonly guards: LeaseGuards;
-  private readonly namespace: string | undefined;
   private readonly joined: EntityManager | undefined;
+  private ownCalls: SharedCalls | undefined;
 
   /**
    * @throws TypeError for anything but a MikroORM instance, and for an option of another name or kind; before any SQL
@@ -67,34 +51,18 @@ export class MikroOrmStateStore implements StateStore {
    */
   constructor(orm: OrmLike, options?: MikroOrmStateStoreOptions);
   /** @internal */
-  constructor(orm: OrmLike, options: MikroOrmStateStoreOptions | undefined, view: View);
+  constructor(orm: OrmLike, options: undefined, view: View);
   constructor(
     private readonly orm: OrmLike,
     options?: MikroOrmStateStoreOptions,
-    view: View = {},
+    view?: View,
   ) {
     this.em = emOfOrm(orm);
-    this.options = settingsOf(options);
-    const remedy = async () => (await planMikroOrmDurableSchema(orm)).statements;
-    this.session = view.session ?? new Session(this.em, this.options.retry, false, remedy);
-    this.guards = view.guards ?? new LeaseGuards();
-    this.namespace = view.namespace;
-    this.joined = view.joined;
-    this.tables = tablesOf(this.em, this.options.codec);
-    const scope = new Scope(this.tables, this.namespace);
-    this.runs = new Runs(this.tables, scope);
-    this.checkpoints = new Checkpoints(this.tables, scope);
-    this.waiters = new Waiters(this.tables, scope);
-    this.buffered = new BufferedSignals(this.tables);
-    this.events = new Events(this.tables);
-    this.leases = new Leases(this.tables, scope);
-    this.listings = new Listings(this.tables, scope);
-    this.retention = new Retention(this.tables, scope, this.runs, this.buffered);
-    // Inside the caller's transaction every call is its own: its failure belongs to nobody else.
-    const sharing = new Sharing(this.session, this.joined ? false : this.options.groupCommit);
-    this.questions = new Questions(sharing);
-    const { runs, checkpoints, waiters, buffered, leases } = this;
-    this.groups = groupsOf(sharing, { runs, checkpoints, waiters, buffered, leases });
+    this.options = view?.options ?? settingsOf(options);
+    this.session = view?.session ?? new Session(this.em, this.options.retry, false, () => remedy(orm));
+    this.guards = view?.guards ?? new LeaseGuards();
+    this.joined = view?.joined;
+    this.statements = view?.statements ?? new Statements(tablesOf(this.em, this.options.codec), undefined);
   }
 
   /**
@@ -115,7 +83,8 @@ export class MikroOrmStateStore implements StateStore {
    */
   withScope(scope: { namespace?: string | undefined }): MikroOrmStateStore {
     if (scope.namespace !== undefined) checkText(scope.namespace, 'namespace');
-    return new MikroOrmStateStore(this.orm, this.options, { ...this.view(), namespace: scope.namespace });
+    const statements = new Statements(this.statements.tables, scope.namespace);
+    return new MikroOrmStateStore(this.orm, undefined, { ...this.view(), statements });
   }
 
   /**
@@ -131,7 +100,7 @@ export class MikroOrmStateStore implements StateStore {
         'withTransaction: the EntityManager is in no transaction',
       );
     }
-    return new MikroOrmStateStore(this.orm, this.options, {
+    return new MikroOrmStateStore(this.orm, undefined, {
       ...this.view(),
       session: this.session.within(em),
       joined: em,
@@ -140,11 +109,13 @@ export class MikroOrmStateStore implements StateStore {
 
   /** Store a new run with its attributes, atomically. A run that exists is left as it is. */
   async createRun(run: WorkflowRun): Promise<void> {
-    const row = this.runs.params(run);
-    if (this.runs.hasAttributes(run)) {
-      await this.session.transaction('createRun', 'repeatable', (sql) => this.runs.createWithAttributes(sql, run, row));
+    const row = this.statements.runs.params(run);
+    if (this.statements.runs.hasAttributes(run)) {
+      await this.session.transaction('createRun', 'repeatable', (sql) =>
+        this.statements.runs.createWithAttributes(sql, run, row),
+      );
     } else {
-      await this.groups.createRun.submit({ key: run.id, row });
+      await this.shared.groups.createRun.submit({ key: run.id, row });
     }
   }
 
@@ -156,9 +127,9 @@ export class MikroOrmStateStore implements StateStore {
    */
   async updateRun(runId: string, patch: Partial<WorkflowRun>): Promise<void> {
     checkText(runId, 'runId');
-    const change = this.runs.change(runId, patch);
+    const change = this.statements.runs.change(runId, patch);
     const found = this.guards.write(runId, () =>
-      this.groups.updateRun.submit({ ...change, holder: this.guards.resumer(runId) }),
+      this.shared.groups.updateRun.submit({ ...change, holder: this.guards.resumer(runId) }),
     );
     if (change.guard === 'ended') this.guards.gaveUp(runId);
     if (!(await found)) throw new DurableRunNotFoundError(runId);
@@ -168,7 +139,7 @@ export class MikroOrmStateStore implements StateStore {
   async getRun(runId: string): Promise<WorkflowRun | null> {
     checkText(runId, 'runId');
     return this.guards.read(runId, async () => {
-      const read = await this.groups.getRun.submit(runId);
+      const read = await this.shared.groups.getRun.submit(runId);
       return read();
     });
   }
@@ -176,7 +147,7 @@ export class MikroOrmStateStore implements StateStore {
   /** Delete a run, its checkpoints, waiters and attributes in one transaction. Buffered signals stay. */
   async deleteRun(runId: string): Promise<void> {
     checkText(runId, 'runId');
-    await this.session.transaction('deleteRun', 'repeatable', (sql) => this.runs.delete(sql, runId));
+    await this.session.transaction('deleteRun', 'repeatable', (sql) => this.statements.runs.delete(sql, runId));
     this.guards.forget(runId);
   }
 
@@ -193,7 +164,7 @@ export class MikroOrmStateStore implements StateStore {
     for (let more = true; more; ) {
       const batch: Batch = { ids: [], isCut: false };
       const last = await this.session.transaction('pruneTerminalRuns', 'repeatable', (sql) =>
-        this.retention.prune(sql, bounds, limit - deleted, this.options.pruneCompletions, batch),
+        this.statements.retention.prune(sql, bounds, limit - deleted, this.options.pruneCompletions, batch),
       );
       deleted += last;
       more = batch.isCut && last > 0;
@@ -205,18 +176,20 @@ export class MikroOrmStateStore implements StateStore {
   async getCheckpoint(runId: string, seq: number): Promise<StepCheckpoint | null> {
     checkText(runId, 'runId');
     checkInteger(seq, 'seq');
-    const read = await this.groups.getCheckpoint.submit({ runId, seq });
+    const read = await this.shared.groups.getCheckpoint.submit({ runId, seq });
     return read();
   }
 
   /** Write a checkpoint in place of any at its `(runId, seq)`: every column, absent fields as NULL. */
   async saveCheckpoint(checkpoint: StepCheckpoint): Promise<void> {
     const { runId } = checkpoint;
-    const row = this.checkpoints.params(checkpoint);
+    const row = this.statements.checkpoints.params(checkpoint);
     await this.guards.write(runId, () =>
-      this.namespace === undefined
-        ? this.groups.saveCheckpoint.submit(checkpointRow(checkpoint, row))
-        : this.session.call('saveCheckpoint', 'repeatable', (sql) => this.checkpoints.saveConfined(sql, runId, row)),
+      this.statements.namespace === undefined
+        ? this.shared.groups.saveCheckpoint.submit(checkpointRow(checkpoint, row))
+        : this.session.call('saveCheckpoint', 'repeatable', (sql) =>
+            this.statements.checkpoints.saveConfined(sql, runId, row),
+          ),
     );
   }
 
@@ -226,7 +199,7 @@ export class MikroOrmStateStore implements StateStore {
    */
   async listCheckpoints(runId: string): Promise<StepCheckpoint[]> {
     checkText(runId, 'runId');
-    const read = await this.groups.listCheckpoints.submit(runId);
+    const read = await this.shared.groups.listCheckpoints.submit(runId);
     return read();
   }
 
@@ -239,7 +212,7 @@ export class MikroOrmStateStore implements StateStore {
     checkText(runId, 'runId');
     checkText(name, 'name');
     return this.session.call('getLatestCheckpointByName', 'repeatable', (sql) =>
-      this.checkpoints.latestByName(sql, runId, name),
+      this.statements.checkpoints.latestByName(sql, runId, name),
     );
   }
 
@@ -248,14 +221,14 @@ export class MikroOrmStateStore implements StateStore {
     checkText(runId, 'runId');
     if (prefixes.length === 0) return [];
     return this.session.call('listCheckpointsByNamePrefix', 'repeatable', (sql) =>
-      this.checkpoints.listByNamePrefix(sql, runId, prefixes),
+      this.statements.checkpoints.listByNamePrefix(sql, runId, prefixes),
     );
   }
 
   /** Runs in `running` or `cancelling`, leased or not, oldest first. Without those that cannot be read, like every list of runs to execute. */
   async listIncompleteRuns(namespace?: string): Promise<WorkflowRun[]> {
     const runs = await polled(() =>
-      this.scan('listIncompleteRuns', (dialect) => this.listings.incomplete(dialect, namespace)),
+      this.scan('listIncompleteRuns', (dialect) => this.statements.listings.incomplete(dialect, namespace)),
     );
     this.guards.listed('active', runs);
     return runs;
@@ -264,9 +237,9 @@ export class MikroOrmStateStore implements StateStore {
   /** The oldest `limit` runs in `pending`, by `createdAt` and then `id`. */
   async listPendingRuns(limit: number, namespace?: string): Promise<WorkflowRun[]> {
     const label = 'listPendingRuns';
-    const ask = (question: Question) => this.questions.ask(label, question);
+    const ask = (question: Question) => this.shared.questions.ask(label, question);
     const runs = await polled(async () =>
-      this.listings.pending(ask, await this.session.dialect(label), limit, namespace),
+      this.statements.listings.pending(ask, await this.session.dialect(label), limit, namespace),
     );
     this.guards.listed('active', runs);
     return runs;
@@ -275,7 +248,7 @@ export class MikroOrmStateStore implements StateStore {
   /** Suspended runs with `wakeAt <= nowMs`, longest due first. */
   async listDueTimers(nowMs: number, namespace?: string): Promise<WorkflowRun[]> {
     const runs = await polled(() =>
-      this.scan('listDueTimers', (dialect) => this.listings.due(dialect, nowMs, namespace)),
+      this.scan('listDueTimers', (dialect) => this.statements.listings.due(dialect, nowMs, namespace)),
     );
     this.guards.listed({ dueAtMs: nowMs }, runs);
     return runs;
@@ -292,9 +265,9 @@ export class MikroOrmStateStore implements StateStore {
    */
   async tryLockRun(runId: string, owner: string, leaseUntilMs: number, nowMs: number): Promise<boolean> {
     checkText(runId, 'runId');
-    const claim = this.leases.claim(runId, owner, leaseUntilMs, nowMs);
+    const claim = this.statements.leases.claim(runId, owner, leaseUntilMs, nowMs);
     return this.guards.claim({ runId, owner, nowMs }, async (as) => {
-      const won = await this.groups.tryLockRun.submit({ ...claim, as });
+      const won = await this.shared.groups.tryLockRun.submit({ ...claim, as });
       if (!won || !claim.isLate()) return won;
       // What cannot be given back lapses by itself.
       await this.guards.giveBack(runId, () => this.freed({ runId, owners: [owner] })).catch(() => undefined);
@@ -317,16 +290,19 @@ export class MikroOrmStateStore implements StateStore {
   async renewRunLock(runId: string, owner: string, leaseUntilMs: number): Promise<boolean> {
     checkText(runId, 'runId');
     checkText(owner, 'lease owner');
-    const renewal = this.leases.renewal(runId, owner, leaseUntilMs);
-    return this.guards.write(runId, () => this.groups.renewRunLock.submit(renewal));
+    const renewal = this.statements.leases.renewal(runId, owner, leaseUntilMs);
+    return this.guards.write(runId, () => this.shared.groups.renewRunLock.submit(renewal));
   }
 
   /** Make `waiter` the one its token wakes, in place of any other, unless its step is completed. */
   async putSignalWaiter(waiter: SignalWaiter): Promise<void> {
     const { token, runId } = waiter;
-    const row = this.waiters.params(waiter);
-    if (this.namespace === undefined) await this.groups.putSignalWaiter.submit({ key: token, row });
-    else await this.session.call('putSignalWaiter', 'repeatable', (sql) => this.waiters.putConfined(sql, runId, row));
+    const row = this.statements.waiters.params(waiter);
+    if (this.statements.namespace === undefined) await this.shared.groups.putSignalWaiter.submit({ key: token, row });
+    else
+      await this.session.call('putSignalWaiter', 'repeatable', (sql) =>
+        this.statements.waiters.putConfined(sql, runId, row),
+      );
   }
 
   /**
@@ -338,21 +314,21 @@ export class MikroOrmStateStore implements StateStore {
   async takeSignalWaiter(token: string): Promise<SignalWaiter | null> {
     checkText(token, 'token');
     const { returning } = await this.session.dialect('takeSignalWaiter');
-    if (returning) return this.groups.takeSignalWaiter.submit(token);
+    if (returning) return this.shared.groups.takeSignalWaiter.submit(token);
     const label = 'takeSignalWaiter';
-    const attempt = () => this.session.call(label, 'once', (sql) => this.waiters.takeByCount(sql, token));
+    const attempt = () => this.session.call(label, 'once', (sql) => this.statements.waiters.takeByCount(sql, token));
     const first = await attempt();
     // Mostly it was the only one, which a second look tells for less than a transaction.
     const outcome = first === 'present' ? await attempt() : first;
     if (outcome !== 'present') return outcome;
-    return this.session.transaction(label, 'once', (sql) => this.waiters.takeLocked(sql, token));
+    return this.session.transaction(label, 'once', (sql) => this.statements.waiters.takeLocked(sql, token));
   }
 
   /** Waiters whose token literally begins with `prefix` (`''`: all), by run, furthest step first; without those that cannot be read. */
   async listSignalWaiters(prefix: string): Promise<SignalWaiter[]> {
     const label = 'listSignalWaiters';
-    const question = this.waiters.list(await this.session.dialect(label), prefix);
-    return this.waiters.decode(await this.questions.ask(label, question));
+    const question = this.statements.waiters.list(await this.session.dialect(label), prefix);
+    return this.statements.waiters.decode(await this.shared.questions.ask(label, question));
   }
 
   /** Remove exactly this waiter; silent when token, run or step differ. */
@@ -360,12 +336,12 @@ export class MikroOrmStateStore implements StateStore {
     checkText(waiter.token, 'waiter.token');
     checkText(waiter.runId, 'waiter.runId');
     checkInteger(waiter.seq, 'waiter.seq');
-    await this.session.call('removeSignalWaiter', 'repeatable', (sql) => this.waiters.remove(sql, waiter));
+    await this.session.call('removeSignalWaiter', 'repeatable', (sql) => this.statements.waiters.remove(sql, waiter));
   }
 
   /** Append a signal for whoever waits on `token` next. */
   async bufferSignal(token: string, payload: unknown): Promise<void> {
-    await this.groups.bufferSignal.submit(this.buffered.params(token, payload));
+    await this.shared.groups.bufferSignal.submit(this.statements.buffered.params(token, payload));
   }
 
   /**
@@ -375,27 +351,31 @@ export class MikroOrmStateStore implements StateStore {
    */
   async takeBufferedSignal(token: string): Promise<{ payload: unknown } | null> {
     checkText(token, 'token');
-    const outcome = await this.groups.takeBufferedSignal.submit(token);
+    const outcome = await this.shared.groups.takeBufferedSignal.submit(token);
     if (outcome !== 'present') return outcome;
-    const looksFirst = (dialect: Dialect) => this.buffered.looksFirst(dialect);
-    return this.session.removal('takeBufferedSignal', looksFirst, (sql) => this.buffered.takeOldest(sql, token));
+    const looksFirst = (dialect: Dialect) => this.statements.buffered.looksFirst(dialect);
+    return this.session.removal('takeBufferedSignal', looksFirst, (sql) =>
+      this.statements.buffered.takeOldest(sql, token),
+    );
   }
 
   /** Keep a published event until a waiter claims it. */
   async bufferEvent(event: BufferedEvent & { name: string }): Promise<void> {
     // Whoever it woke has removed it since: buffered again it would wake another.
-    await this.session.call('bufferEvent', 'once', (sql) => this.events.buffer(sql, event));
+    await this.session.call('bufferEvent', 'once', (sql) => this.statements.events.buffer(sql, event));
   }
 
   /** The oldest `limit` buffered events of exactly this name, left in place; without those that cannot be read. */
   async listBufferedEvents(name: string, limit: number): Promise<BufferedEvent[]> {
-    return this.session.call('listBufferedEvents', 'repeatable', (sql) => this.events.list(sql, name, limit));
+    return this.session.call('listBufferedEvents', 'repeatable', (sql) =>
+      this.statements.events.list(sql, name, limit),
+    );
   }
 
   /** Delete a buffered event; true for the one caller that deleted it. */
   async removeBufferedEvent(id: string): Promise<boolean> {
     checkText(id, 'event.id');
-    return this.session.call('removeBufferedEvent', 'once', (sql) => this.events.remove(sql, id));
+    return this.session.call('removeBufferedEvent', 'once', (sql) => this.statements.events.remove(sql, id));
   }
 
   /**
@@ -413,8 +393,8 @@ export class MikroOrmStateStore implements StateStore {
     const once = async (em: EntityManager): Promise<T> => {
       step = new StepHandle(
         this.session.within(em),
-        this.checkpoints,
-        this.namespace !== undefined,
+        this.statements.checkpoints,
+        this.statements.namespace !== undefined,
         this.joined !== undefined,
       );
       const saves = step;
@@ -434,7 +414,15 @@ export class MikroOrmStateStore implements StateStore {
     };
     try {
       return await this.session.slotted('transaction', () =>
-        inTransaction(this.joined ?? this.em, this.tables, this.joined !== undefined, retry, once, lookUp, undone),
+        inTransaction(
+          this.joined ?? this.em,
+          this.statements.tables,
+          this.joined !== undefined,
+          retry,
+          once,
+          lookUp,
+          undone,
+        ),
       );
     } catch (error) {
       if (error instanceof Superseded) return error.value as T;
@@ -449,8 +437,8 @@ export class MikroOrmStateStore implements StateStore {
    * `DURABLE_UNREADABLE_ROW` that names it. `updateRun` mends or ends it, `deleteRun` removes it; neither needs to read it.
    */
   async listRuns(query: RunQuery): Promise<WorkflowRun[]> {
-    const all = (rows: readonly Row[]) => this.listings.all(rows);
-    const scan = () => this.scan('listRuns', (dialect) => this.listings.matching(dialect, query), all);
+    const all = (rows: readonly Row[]) => this.statements.listings.all(rows);
+    const scan = () => this.scan('listRuns', (dialect) => this.statements.listings.matching(dialect, query), all);
     if (!isBlockedScan(query)) return scan();
     const runs = await polled(scan);
     this.guards.listed('blocked', runs);
@@ -459,7 +447,7 @@ export class MikroOrmStateStore implements StateStore {
 
   /** How many runs of each status and origin a query matches; combinations without runs are absent. */
   async runFacets(query: RunFacetQuery = {}): Promise<RunFacet[]> {
-    return this.session.call('runFacets', 'repeatable', (sql) => this.listings.facets(sql, query));
+    return this.session.call('runFacets', 'repeatable', (sql) => this.statements.listings.facets(sql, query));
   }
 
   /**
@@ -474,34 +462,50 @@ export class MikroOrmStateStore implements StateStore {
   }
 
   private async freed(release: Release): Promise<void> {
-    await this.groups.releaseRunLock.submit(release);
+    await this.shared.groups.releaseRunLock.submit(release);
   }
 
   private async scan(
     label: string,
     select: (dialect: Dialect) => Question | null,
-    decode: (rows: readonly Row[]) => WorkflowRun[] = (rows) => this.listings.readable(rows),
+    decode: (rows: readonly Row[]) => WorkflowRun[] = (rows) => this.statements.listings.readable(rows),
   ): Promise<WorkflowRun[]> {
     const question = select(await this.session.dialect(label));
-    return question === null ? [] : decode(await this.questions.ask(label, question));
+    return question === null ? [] : decode(await this.shared.questions.ask(label, question));
+  }
+
+  /** What calls of this store share with each other; made when there is a first. */
+  private get shared(): SharedCalls {
+    if (!this.ownCalls) {
+      // Inside the caller's transaction every call is its own: its failure belongs to nobody else.
+      const sharing = new Sharing(this.session, this.joined ? false : this.options.groupCommit);
+      this.ownCalls = { groups: groupsOf(sharing, this.statements), questions: new Questions(sharing) };
+    }
+    return this.ownCalls;
   }
 
   private view(): View {
-    return {
-      session: this.session,
-      guards: this.guards,
-      ...(this.namespace === undefined ? {} : { namespace: this.namespace }),
-      ...(this.joined === undefined ? {} : { joined: this.joined }),
-    };
+    const { options, statements, session, guards, joined } = this;
+    return { options, statements, session, guards, joined };
   }
+}
+
+interface SharedCalls {
+  readonly groups: Groups;
+  readonly questions: Questions;
 }
 
 /** What views of one store share, and what sets them apart. */
 interface View {
-  session?: Session;
-  guards?: LeaseGuards;
-  namespace?: string | undefined;
-  joined?: EntityManager;
+  readonly options: Settings;
+  readonly statements: Statements;
+  readonly session: Session;
+  readonly guards: LeaseGuards;
+  readonly joined: EntityManager | undefined;
+}
+
+async function remedy(orm: OrmLike): Promise<readonly string[]> {
+  return (await planMikroOrmDurableSchema(orm)).statements;
 }
 
 /** Whether the query is the engine's for runs to try again, which it then leases one after the other. */

@@ -109,6 +109,15 @@ function joining(subject: Subject): void {
     expect(await subject.store.getCheckpoint(lost.runId, 0)).toBeNull();
   });
 
+  it('looks at no entities of the host when it is joined', async () => {
+    await sql(subject.orm).transactional(async (em) => {
+      const looks = [subject.orm.em, em].map((each) => jest.spyOn(each, 'getMetadata'));
+      subject.store.withTransaction(em);
+      for (const look of looks) expect(look).not.toHaveBeenCalled();
+    });
+    jest.restoreAllMocks();
+  });
+
   it('needs a transaction to join', () => {
     const facts = { name: 'DurableTransactionError', code: 'DURABLE_TRANSACTION_REQUIRED' };
     expect(() => subject.store.withTransaction(subject.orm.em.fork())).toThrow(expect.objectContaining(facts));
