@@ -89,7 +89,7 @@ export class LeaseGuards {
   /**
    * Free a lease once the calls of the turn that ends have settled, and after `boundMs` in any case: those under way now, and
    * the writes that follow on their heels. `free` is told whose lease it may free; `undefined`: anybody's. Releases asked for
-   * while one is on its way are that one.
+   * while one waits are that one.
    */
   release(
     runId: string,
@@ -106,11 +106,8 @@ export class LeaseGuards {
 
   private freed(runId: string, boundMs: number, free: () => Promise<void>): Promise<void> {
     const pending = this.releases.get(runId);
-    if (pending && !pending.isMade) {
-      pending.askedAgain = true;
-      return pending.done;
-    }
-    const release: Release = { askedAgain: true, isMade: false, done: Promise.resolve() };
+    if (pending && !pending.isMade) return pending.done;
+    const release: Release = { isMade: false, done: Promise.resolve() };
     this.releases.set(runId, release);
     release.done = this.make(runId, release, boundMs, free).finally(() => {
       if (this.releases.get(runId) === release) this.releases.delete(runId);
@@ -119,20 +116,15 @@ export class LeaseGuards {
   }
 
   private async make(runId: string, release: Release, boundMs: number, free: () => Promise<void>): Promise<void> {
-    await bounded(boundMs, (isOver) => this.ended(runId, release, isOver));
+    await bounded(boundMs, (isOver) => this.ended(runId, isOver));
     release.isMade = true;
     await free();
   }
 
-  /** Resolve when the turn that asked for the release has made its last write. */
-  private async ended(runId: string, release: Release, isOver: () => boolean): Promise<void> {
+  /** Resolve when the turn that asked for the release has made its last write. No read begins meanwhile; see {@link read}. */
+  private async ended(runId: string, isOver: () => boolean): Promise<void> {
     for (let turn = this.turns.get(runId); turn && !isOver(); turn = this.turns.get(runId)) {
-      const { reads, writes } = turn;
-      if (release.askedAgain) {
-        release.askedAgain = false;
-        await Promise.all([reads.passed(), writes.passed()]);
-      } else if (writes.isEmpty) return;
-      else await writes.passed();
+      await Promise.all([turn.reads.passed(), turn.writes.passed()]);
       // What follows on the heels of a settled call begins before the next macrotask.
       await macrotask();
     }
@@ -161,8 +153,6 @@ interface Turn {
 
 /** A release that was asked for. */
 interface Release {
-  /** Asked for since it last looked: what is under way then is waited for as well. */
-  askedAgain: boolean;
   /** Whether it is on its way to the database, so that one asked for now is another. */
   isMade: boolean;
   done: Promise<void>;
