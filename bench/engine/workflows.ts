@@ -1,8 +1,28 @@
-import { setImmediate as macrotask } from 'node:timers/promises';
+import { setTimeout as delay, setImmediate as macrotask } from 'node:timers/promises';
 import { type StateStore, WorkflowEngine } from '@dudousxd/nestjs-durable-core';
 import { InFlight, quiet } from '../../lib/in-flight';
 
 export const STEPS = 10;
+
+/** How work comes: what a caller waits for before it starts its next run, and a step before it returns. */
+export interface Arrival {
+  readonly name: string;
+  readonly start: (caller: number, turn: number) => Promise<unknown>;
+  readonly step: () => Promise<unknown>;
+}
+
+const atOnce = async () => undefined;
+const some = (averageMs: number) => delay(-Math.log(1 - Math.random()) * averageMs);
+
+export const ARRIVALS: readonly [Arrival, ...Arrival[]] = [
+  // Each caller starts a run when its last has ended, and callers begin one after the other.
+  { name: 'in their own time', start: (caller, turn) => (turn === 0 ? delay(caller * 2) : atOnce()), step: atOnce },
+  { name: 'at random times', start: () => some(5), step: atOnce },
+  { name: 'with steps of 1 to 5 ms', start: atOnce, step: () => delay(1 + Math.random() * 4) },
+  // All callers begin in one tick, and what they do keeps them in step.
+  { name: 'in step', start: atOnce, step: atOnce },
+];
+
 /** Longer than any batch takes. */
 const BOUND_MS = 600_000;
 
@@ -13,12 +33,19 @@ export class TenSteps {
   private readonly engine: WorkflowEngine;
   private readonly calls = new InFlight();
 
-  constructor(store: StateStore) {
+  constructor(
+    store: StateStore,
+    private readonly arrival: Arrival = ARRIVALS[0],
+  ) {
     this.engine = new WorkflowEngine({ store: tracked(store, this.calls) });
     this.engine.register('ten-steps', '1', async (ctx) => {
       let total = 0;
       for (let n = 0; n < STEPS; n += 1) {
-        total += (await ctx.localStep(`step-${n}`, async () => ({ n, ok: true }))).n;
+        const step = async () => {
+          await this.arrival.step();
+          return { n, ok: true };
+        };
+        total += (await ctx.localStep(`step-${n}`, step)).n;
       }
       return { total };
     });
@@ -38,9 +65,10 @@ export class TenSteps {
       if (event.type === 'run.failed') throw new Error(`${event.runId} failed`);
     });
     let next = 0;
-    const caller = async () => {
-      while (next < count) {
+    const caller = async (number: number) => {
+      for (let turn = 0; next < count; turn += 1) {
         const id = prefix + next++;
+        await this.arrival.start(number, turn);
         const ended = new Promise<void>((resolve) => ends.set(id, resolve));
         await this.engine.start('ten-steps', { order: id }, id);
         await ended;
@@ -48,7 +76,7 @@ export class TenSteps {
       }
     };
     const start = performance.now();
-    await Promise.all(Array.from({ length: inFlight }, caller));
+    await Promise.all(Array.from({ length: inFlight }, (_, number) => caller(number)));
     await macrotask();
     await quiet(this.calls, BOUND_MS);
     const seconds = (performance.now() - start) / 1000;

@@ -1,5 +1,6 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { ARRIVALS } from '../engine/workflows';
 import type { Line, Result } from '../measures/measure';
 import { DATABASES, type DatabaseName } from '../options';
 import { short } from './table';
@@ -18,6 +19,7 @@ const SERVERS = ['postgresql', 'mariadb', 'mysql'] as const satisfies readonly D
 const COMPARED = ['ours', 'bare', 'upstream'] as const;
 /** What is set side by side, and what it is called. */
 const WHO = { upstream: 'existing adapter', ours: 'this library', bare: 'bare driver' } as const;
+const AS_IT_COMES = ARRIVALS[0].name;
 const AT_128 = 'saveCheckpoint new, 128 callers';
 
 /** The tables of the page, by the name between their markers. */
@@ -33,11 +35,12 @@ const TABLES: Readonly<Record<string, (results: Results) => string[][]>> = {
     ],
     ...DATABASES.map((database) => [
       NAMES[database],
-      ...[only(results('engine', database)), named(results('throughput', database), AT_128)].flatMap((line) =>
-        Object.keys(WHO).map((column) => figureOf(line, column)),
+      ...[named(results('engine', database), AS_IT_COMES), named(results('throughput', database), AT_128)].flatMap(
+        (line) => Object.keys(WHO).map((column) => figureOf(line, column)),
       ),
     ]),
   ],
+  arrivals: (results) => compared(results, 'engine'),
   layers: (results) => byDatabase(results, 'layers'),
   profile: (results) => acrossDatabases(results, 'profile', ['getRun', 'saveCheckpoint new']),
   latency: (results) => compared(results, 'latency'),
