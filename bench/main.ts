@@ -5,6 +5,7 @@ import { engine } from './measures/engine';
 import { groups } from './measures/groups';
 import { latency } from './measures/latency';
 import { layers } from './measures/layers';
+import { load } from './measures/load';
 import type { Context, Result } from './measures/measure';
 import { profile } from './measures/profile';
 import { scale } from './measures/scale';
@@ -26,6 +27,7 @@ const MEASURE: Record<MeasureName, Measure> = {
   latency,
   throughput,
   engine,
+  load,
   workers,
   groups,
   settings,

@@ -9,6 +9,7 @@ export const MEASURES = [
   'latency',
   'throughput',
   'engine',
+  'load',
   'workers',
   'groups',
   'settings',

@@ -41,6 +41,7 @@ const TABLES: Readonly<Record<string, (results: Results) => string[][]>> = {
     ]),
   ],
   arrivals: (results) => compared(results, 'engine'),
+  load: (results) => compared(results, 'load'),
   layers: (results) => byDatabase(results, 'layers'),
   profile: (results) => acrossDatabases(results, 'profile', ['getRun', 'saveCheckpoint new']),
   latency: (results) => compared(results, 'latency'),
