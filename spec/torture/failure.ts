@@ -92,8 +92,8 @@ export function blame(failure: Failure): Blame {
   if (/^child "|^ctx\.all: /.test(failure.message)) return 'consequence';
   if (failure.operation !== undefined) {
     if (!failure.transient) return 'not-understood';
-    // The database undid the work for a save in it; the step fails as it does for a statement of the work's own.
-    if (failure.operation === 'transaction.saveCheckpoint' && failure.cause === 'rolled-back') return 'documented';
+    // A save in it fails as a statement of the work's own does, and the step with it: nothing in a transaction is made again.
+    if (failure.operation === 'transaction.saveCheckpoint' && failure.cause !== 'final') return 'documented';
     if (failure.operation === 'transaction' && NOT_COMMITTED.test(failure.message)) return 'documented';
     return failure.outcomeUnknown && wasOnce(failure) ? 'documented' : 'gave-up';
   }
