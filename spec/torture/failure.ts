@@ -41,7 +41,6 @@ const ONCE = new Set([
   'bufferSignal',
   'bufferEvent',
   'transaction',
-  'transaction.saveCheckpoint',
 ]);
 
 /** What knex says of a transaction whose connection was lost between two of its statements. */
