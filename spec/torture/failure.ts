@@ -5,7 +5,7 @@ import { classify } from '../../lib/failures';
 /** An error in the facts the verdict needs; no payloads. */
 export interface Failure {
   readonly name: string;
-  /** First 300 characters. */
+  /** At most 300 characters, of both ends. */
   readonly message: string;
   readonly code?: string;
   readonly operation?: string;
@@ -69,8 +69,8 @@ export function describe(error: unknown): Failure {
       : {};
   return {
     name,
-    // The driver's own words are at the end of what MikroORM makes of them.
-    message: message.length > 300 ? `…${message.slice(-300)}` : message,
+    // The engine's own words are at the beginning, the driver's at the end of what MikroORM makes of them.
+    message: message.length > 300 ? `${message.slice(0, 60)}…${message.slice(-240)}` : message,
     ...(code === undefined ? {} : { code: String(code) }),
     ...facts,
     cause: classify(error),
