@@ -1,7 +1,8 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { BufferedEvent, RunQuery, SignalWaiter, StepCheckpoint, WorkflowRun } from '../../lib';
 import { CHECKPOINT, type Kept, kept, keptOnce, RUN, shown } from './fields';
 import { checkQuery, matches, OLDEST_FIRST, type Run } from './matching';
-import { by, instantOf, jsonOf, keyOf, Missing, nowOf, type Range, tokenOf, WIDTH } from './values';
+import { by, instantOf, jsonOf, keyOf, Missing, nowOf, type Range, Superseded, tokenOf, WIDTH } from './values';
 
 const MANDATORY = ['createdAt', 'updatedAt', 'workflow', 'workflowVersion', 'status'];
 const ENDED = ['completed', 'cancelled', 'dead'];
@@ -269,21 +270,28 @@ export class ContractModel {
     return found;
   }
 
-  /** Checkpoints of a transaction: all of them, or none when its work throws or a step of it is completed already. */
+  /**
+   * Checkpoints of a transaction: all of them, or none when its work throws or a step of it is completed already. The work gives
+   * something else than it saves, as where a wrapper encodes payloads: only the same output tells what the other one's step gave.
+   */
   transaction(scope: string | undefined, checkpoints: StepCheckpoint[], throws: boolean): string {
     const rows = checkpoints.map((checkpoint) => kept(CHECKPOINT, checkpoint, this.range));
     if (throws) return 'rolled back';
     const before = this.checkpoints;
     const own = new Set<string>();
+    let again: { readonly there: Kept; readonly row: Kept } | undefined;
     for (const row of rows) {
       const there = own.has(positionOf(row)) ? undefined : before.get(positionOf(row));
       if (there && this.owns(scope, there) && isDoneAgain(there, row)) {
-        this.checkpoints = before;
-        break;
+        again = { there, row };
+        continue;
       }
       if (!this.foreign(scope, row.runId as string) && !this.isDone(row)) this.putCheckpoint(row);
       own.add(positionOf(row));
     }
+    if (!again) return 'committed';
+    this.checkpoints = before;
+    if (!isDeepStrictEqual(again.there.output, again.row.output)) throw new Superseded();
     return 'committed';
   }
 

@@ -12,6 +12,11 @@ export class Missing extends Error {
   override readonly name = 'DurableRunNotFoundError';
 }
 
+/** The answer of a transaction whose step another has completed, with an output that this one cannot give. */
+export class Superseded extends Error {
+  override readonly name = 'DurableTransactionError';
+}
+
 interface Width {
   readonly characters: number;
   readonly bytes: number;
