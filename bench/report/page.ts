@@ -1,5 +1,6 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { ARRIVALS } from '../engine/workflows';
 import type { Line, Result } from '../measures/measure';
 import { DATABASES, type DatabaseName } from '../options';
 import { short } from './table';
@@ -41,7 +42,12 @@ const TABLES: Readonly<Record<string, (results: Results) => string[][]>> = {
       ].flatMap((line) => Object.keys(WHO).map((column) => figureOf(line, column))),
     ]),
   ],
-  arrivals: (results) => compared(results, 'engine'),
+  arrivals: (results) =>
+    compared(
+      results,
+      'engine',
+      ARRIVALS.map(({ name }) => name),
+    ),
   load: (results) => compared(results, 'load'),
   layers: (results) => byDatabase(results, 'layers'),
   profile: (results) => acrossDatabases(results, 'profile', ['getRun', 'saveCheckpoint new']),
@@ -111,11 +117,14 @@ function markdown([head = [], ...rows]: string[][]): string {
   return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
 }
 
-function compared(results: Results, measure: string): string[][] {
-  const lines = results(measure, 'postgresql')?.lines ?? [];
+function compared(
+  results: Results,
+  measure: string,
+  names = (results(measure, 'postgresql')?.lines ?? []).map(({ name }) => name),
+): string[][] {
   return [
     ['this library / bare driver / existing adapter', ...DATABASES.map((database) => NAMES[database])],
-    ...lines.map(({ name }) => [
+    ...names.map((name) => [
       name,
       ...DATABASES.map((database) => {
         const line = named(results(measure, database), name);
