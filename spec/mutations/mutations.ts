@@ -382,8 +382,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     defect: 'callers of one question are given the same objects',
     file: 'lib/store.ts',
-    find: 'this.waiters.decode(await this.questions.ask(label, question))',
-    put: '(await this.questions.ask(label, question)) as unknown as SignalWaiter[]',
+    find: 'this.statements.waiters.decode(await this.shared.questions.ask(label, question))',
+    put: '(await this.shared.questions.ask(label, question)) as unknown as SignalWaiter[]',
     spec: 'spec/contract.sqlite',
     on: SQLITE,
   },
@@ -675,7 +675,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     defect: 'a lease is released before the write that ends its turn',
     file: 'lib/lease-guards.ts',
-    find: 'await bounded(boundMs, (isOver) => this.ended(runId, release, isOver));',
+    find: 'await bounded(boundMs, (isOver) => this.ended(runId, isOver));',
     put: '',
     spec: 'spec/lease-window',
   },
@@ -1030,8 +1030,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     defect: 'the store’s retry does not bound ensureSchema',
     file: 'lib/store.ts',
-    find: 'ensureMikroOrmDurableSchema(this.joined ?? this.orm, { retry: this.options.retry })',
-    put: 'ensureMikroOrmDurableSchema(this.joined ?? this.orm)',
+    find: 'ensureSchemaOnBoot(this.joined ?? this.orm, { retry: this.options.retry })',
+    put: 'ensureSchemaOnBoot(this.joined ?? this.orm)',
     spec: 'spec/schema-locks',
     on: '^PostgreSQL waits no longer',
   },
@@ -1078,8 +1078,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     defect: 'a binary log of statements refuses every write',
     file: 'lib/dialect.ts',
-    find: "? { ...ofVersion(dialect, settings), isolation: 'repeatable read' }",
-    put: '? ofVersion(dialect, settings)',
+    find: "...(logsStatements(settings) ? { isolation: 'repeatable read' } : {}),",
+    put: '',
     spec: 'spec/server-settings',
     on: '^MySQL \\(mysql driver\\) writes',
   },
