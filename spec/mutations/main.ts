@@ -3,10 +3,11 @@
  * `npm run mutations`, or `npm run mutations -- <text in the defect>`.
  */
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { besideServers } from '../support/command';
 import { MUTATIONS, type Mutation } from './mutations';
+import { original } from './original';
 
 const ROOT = join(__dirname, '../..');
 const COPY = join(ROOT, '.tmp', `mutant-${process.pid}`);
@@ -54,13 +55,6 @@ function tryOut(mutation: Mutation): Verdict {
   const caughtBy = firstFailure(mutation);
   writeFileSync(path, text);
   return { mutation, caughtBy };
-}
-
-/** The file without the defect. */
-function original({ defect, file, find }: Mutation): string {
-  const text = readFileSync(join(ROOT, file), 'utf8');
-  if (text.split(find).length === 2) return text;
-  throw new Error(`"${defect}": its text does not occur exactly once in ${file}`);
 }
 
 function firstFailure({ spec, on }: Mutation): string | undefined {
