@@ -3,6 +3,7 @@ import { locate, type Place } from './databases';
 import { boot } from './measures/boot';
 import { engine } from './measures/engine';
 import { groups } from './measures/groups';
+import { handOver } from './measures/hand-over';
 import { latency } from './measures/latency';
 import { layers } from './measures/layers';
 import { load } from './measures/load';
@@ -29,6 +30,7 @@ const MEASURE: Record<MeasureName, Measure> = {
   engine,
   load,
   workers,
+  'hand-over': handOver,
   groups,
   settings,
   boot,

@@ -11,6 +11,7 @@ export const MEASURES = [
   'engine',
   'load',
   'workers',
+  'hand-over',
   'groups',
   'settings',
   'boot',

@@ -18,6 +18,7 @@ export {
   type WorkflowRunRow,
 } from '../schemas';
 export type { RetryOptions } from './attempts';
+export { MikroOrmControlPlane, type MikroOrmControlPlaneOptions } from './control-plane/control-plane';
 export {
   DurableClosedError,
   DurableConfigurationError,

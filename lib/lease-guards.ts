@@ -1,4 +1,5 @@
 import { setImmediate as macrotask } from 'node:timers/promises';
+import { announcedAs } from './announced';
 import { bounded, InFlight, settling } from './in-flight';
 import { LeaseHolders } from './lease-holders';
 import { type ListedAs, ListedRuns } from './listed-runs';
@@ -55,15 +56,18 @@ export class LeaseGuards {
 
   /**
    * Ask for a lease at `nowMs`, after a release that is on its way. A run that was listed is leased only as it was listed, once
-   * for each listing. Whoever wakes a run at rest reads it and asks in the same breath, and is bound to no listing.
+   * for each listing, and one that a control plane announced as it was announced. Whoever wakes a run at rest reads it and asks in
+   * the same breath, and is bound to nothing.
    */
   async claim(
     { runId, owner, nowMs }: { runId: string; owner: string; nowMs: number },
     ask: (as: ListedAs | undefined) => Promise<boolean>,
   ): Promise<boolean> {
-    const listing = this.justRead.has(runId) ? undefined : this.listings.take(runId, nowMs);
+    const isFree = this.justRead.has(runId);
+    const announced = isFree ? undefined : announcedAs(runId);
+    const listing = isFree ? undefined : this.listings.take(runId, nowMs);
     await this.released(runId);
-    const won = await ask(listing?.as);
+    const won = await ask(announced ?? listing?.as);
     if (won) {
       this.holders.won(runId, owner);
       listing?.boundMs.set(runId, nowMs);

@@ -1,5 +1,6 @@
 import { setImmediate as macrotask } from 'node:timers/promises';
 import type { EntityManager, MikroORM } from '@mikro-orm/core';
+import type { Database } from '../schemas/database';
 import { attempted, RETRY_FOR_MS, type Repeat, type RetryOptions, StatementError } from './attempts';
 import { type Dialect, dialectOf, withServer } from './dialect';
 import { DurableSchemaError, DurableTransactionError } from './errors';
@@ -76,6 +77,11 @@ export class Session {
   /** Count `work` among the calls that {@link settled} waits for. */
   counted<T>(work: () => Promise<T>): Promise<T> {
     return this.underWay.track(work);
+  }
+
+  /** The database the ORM's driver speaks to; MySQL for MariaDB too. */
+  get database(): Database {
+    return this.base.database;
   }
 
   /** Whether calls begin in the next turn of the event loop; see {@link Dialect.beginsNextTurn}. */

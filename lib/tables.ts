@@ -243,6 +243,11 @@ export function schemaInForce(em: EntityManager, meta: EntityMetadata): string |
   return schema && schema !== em.getPlatform().getDefaultSchemaName() ? schema : undefined;
 }
 
+/** The database schema of the runs' table; see {@link schemaInForce}. */
+export function runsSchema(em: EntityManager): string | undefined {
+  return schemaInForce(em, durableMetadata(em).get(workflowRun.name) as EntityMetadata);
+}
+
 /** SQLite has no schemas but attached files, which belong to one connection only; `main` is the database's own file. */
 function unnamed(schema: string | undefined): undefined {
   if (!schema || schema === 'main') return undefined;

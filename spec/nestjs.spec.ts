@@ -15,7 +15,7 @@ import { defineConfig, MikroORM } from '@mikro-orm/better-sqlite';
 import { MikroOrmModule } from '@mikro-orm/nestjs';
 import type { DynamicModule, INestApplicationContext, Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import { ENTITIES, MikroOrmStateStore, planMikroOrmDurableSchema } from '../lib';
+import { ENTITIES, MikroOrmControlPlane, MikroOrmStateStore, planMikroOrmDurableSchema } from '../lib';
 import { eventually, Gate } from './support/concurrency';
 import { sql } from './support/databases';
 import { aRun, freshId } from './support/fixtures';
@@ -103,6 +103,28 @@ it('ensures the schema on boot and completes a workflow that sleeps', async () =
   const result = await app.get(WorkflowEngine).waitForRun(runId, { until: 'terminal' });
   expect(result).toMatchObject({ status: 'completed', output: 'Hello, Ada!' });
   expect(await store.getRun(runId)).toMatchObject({ workflow: 'greet', output: 'Hello, Ada!', namespace: 'default' });
+});
+
+it('hears of runs that others start, through the option controlPlane', async () => {
+  const options: Partial<DurableModuleOptions> = { timerPollMs: 3_600_000 };
+  const { orm, store } = await boot(options, {
+    providers: [GreetWorkflow],
+    before: async (orm) => {
+      options.controlPlane = new MikroOrmControlPlane(orm);
+    },
+  });
+  const other = await MikroORM.init(
+    defineConfig({ dbName: orm.config.get('dbName') as string, entities: [...ENTITIES] }),
+  );
+  const starter = new WorkflowEngine({
+    store: new MikroOrmStateStore(other),
+    runDispatcher: { dispatch: () => undefined },
+  });
+  starter.register('greet', '1', async () => undefined);
+  const id = freshId();
+  await starter.start('greet', { name: 'Ada' }, id);
+  await eventually('it has slept, and ended', async () => (await store.getRun(id))?.status === 'completed');
+  await other.close(true);
 });
 
 it('leaves the schema to migrations when told so', async () => {

@@ -1,5 +1,7 @@
 import type { MikroORM } from '@mikro-orm/core';
 import { MikroOrmStateStore, type RetentionPolicy } from '../lib';
+import { Look } from '../lib/control-plane/look';
+import { tablesOf } from '../lib/tables';
 import { FIRST_MS, seed } from './plans/seed';
 import { type DatabaseKind, eachDatabase, KINDS, sql, TestDatabase } from './support/databases';
 
@@ -109,6 +111,22 @@ eachDatabase(
         expect({ statement, plan, scans: fullScans(kind, plan) }).toEqual({ statement, plan, scans: [] });
       }
     });
+
+    it.each([undefined, 'ns-1'])(
+      'a look of the control plane reads from indexes, in namespace %s',
+      async (namespace) => {
+        const look = async () => {
+          const { text, params } = new Look(tablesOf(orm.em), namespace).question({
+            nowMs: FIRST_MS + 5000,
+            cancelledMs: FIRST_MS + 60_000,
+          });
+          await sql(orm).execute(text, [...params]);
+        };
+        for (const { statement, plan } of await plans(look)) {
+          expect({ statement, plan, scans: fullScans(kind, plan) }).toEqual({ statement, plan, scans: [] });
+        }
+      },
+    );
 
     const POLICIES: [string, RetentionPolicy][] = [
       ['age', { statuses: ['completed', 'failed', 'cancelled', 'dead'], maxAge: 0 }],

@@ -63,6 +63,18 @@ const TABLES: Readonly<Record<string, (results: Results) => string[][]>> = {
       ),
     ]),
   ],
+  handover: (results) => {
+    const columns = results('hand-over', 'postgresql')?.columns ?? [];
+    return [
+      ['ms', ...DATABASES.flatMap((database) => columns.map((column) => `${NAMES[database]}: ${column}`))],
+      ...(results('hand-over', 'postgresql')?.lines ?? []).map(({ name }) => [
+        name,
+        ...DATABASES.flatMap((database) =>
+          columns.map((column) => figureOf(named(results('hand-over', database), name), column)),
+        ),
+      ]),
+    ];
+  },
   scale: (results) => [
     ['10,000 / 1,000,000 runs', ...DATABASES.map((database) => NAMES[database])],
     ...(results('scale', 'postgresql')?.lines ?? []).map(({ name }) => [
