@@ -704,8 +704,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     defect: 'a listed run that has come to rest since is executed again',
     file: 'lib/lease-guards.ts',
-    find: 'this.justRead.has(runId) ? undefined : this.listings.take(runId, nowMs);',
-    put: 'this.justRead.has(runId) ? undefined : void this.listings.take(runId, nowMs);',
+    find: 'isFree ? undefined : this.listings.take(runId, nowMs);',
+    put: 'isFree ? undefined : void this.listings.take(runId, nowMs);',
     spec: 'spec/contract.sqlite',
     on: SQLITE,
   },
