@@ -2,6 +2,7 @@ import { runCommand } from '../spec/support/command';
 import { locate, type Place } from './databases';
 import { boot } from './measures/boot';
 import { engine } from './measures/engine';
+import { fanOut } from './measures/fan-out';
 import { groups } from './measures/groups';
 import { handOver } from './measures/hand-over';
 import { latency } from './measures/latency';
@@ -31,6 +32,7 @@ const MEASURE: Record<MeasureName, Measure> = {
   load,
   workers,
   'hand-over': handOver,
+  'fan-out': fanOut,
   groups,
   settings,
   boot,

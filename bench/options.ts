@@ -12,6 +12,7 @@ export const MEASURES = [
   'load',
   'workers',
   'hand-over',
+  'fan-out',
   'groups',
   'settings',
   'boot',

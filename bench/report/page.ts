@@ -63,6 +63,7 @@ const TABLES: Readonly<Record<string, (results: Results) => string[][]>> = {
       ),
     ]),
   ],
+  fanout: (results) => compared(results, 'fan-out'),
   handover: (results) => {
     const columns = results('hand-over', 'postgresql')?.columns ?? [];
     return [
