@@ -19,8 +19,10 @@ export interface Renewal {
 
 /** A claim on a run's lease, checked. */
 export interface Claim extends Renewal {
-  /** Whether so much time has passed since the call that a lease won now could be over before its holder renews it. */
+  /** Whether so much time has passed since it was asked that a lease won now could be over before its holder renews it. */
   readonly isLate: () => boolean;
+  /** The same claim as it is asked now: for as long a lease, which begins later by the time that has passed. */
+  readonly again: () => Claim;
   /** Leases that end by then are free. */
   readonly present: Param;
   /** Holds only for a run that still is as it was listed; `undefined`: for any that has not ended. */
@@ -45,7 +47,7 @@ const AT_REST = 'at rest';
 
 /** A lease is first renewed after half its time, so that whoever has it a quarter late has as much again to renew it in. */
 const LATEST_PART = 1 / 4;
-/** Leases as short as this are for tests with a clock of their own: they are won however late it is. */
+/** Leases as short as this are for tests with a clock of their own: their ends are as asked, however late it is. */
 const SHORT_LEASE_MS = 1000;
 
 /** Statements on the two lease columns of a run: each one conditional update by primary key. */
@@ -110,15 +112,21 @@ export class Leases {
     const renewal = this.renewal(runId, owner, untilMs);
     const present = this.present(nowMs);
     const leaseMs = untilMs - nowMs;
-    const lateMs = performance.now() + leaseMs * LATEST_PART;
-    return { ...renewal, present, as: undefined, isLate: () => leaseMs > SHORT_LEASE_MS && performance.now() > lateMs };
+    const askedAt = performance.now();
+    const passedMs = () => performance.now() - askedAt;
+    return {
+      ...renewal,
+      present,
+      as: undefined,
+      isLate: () => leaseMs > SHORT_LEASE_MS && passedMs() > leaseMs * LATEST_PART,
+      again: () => this.claim(runId, owner, untilMs + passedMs(), nowMs + passedMs()),
+    };
   }
 
-  /** Take the lease of a run that nobody holds at the claim's present, unless the claim is late. */
+  /** Take the lease of a run that nobody holds at the claim's present. */
   async acquire(sql: Sql, claim: Claim): Promise<boolean> {
     const { runId, owner, until, present, as } = claim;
     if (sql.inDoubt && (await this.hasWon(sql, claim))) return true;
-    if (claim.isLate()) return false;
     const due = typeof as === 'object' ? [this.tables.runs.encode('wakeAt', Math.floor(as.dueAtMs))] : [];
     const params = [owner, until, runId, present, ...due, ...this.scope.runs().params];
     return (await sql.affected(this.acquireText(as), params)) === 1;
@@ -135,9 +143,7 @@ export class Leases {
    * Take the leases of different runs, not listed or listed as active, that nobody holds, as far as nobody's lock on a run
    * is in the way: those are left out, not waited for. Needs a transaction, unless the database updates what it locks. Returns the runs it leased.
    */
-  async acquireUnlocked(sql: Sql, asked: readonly Claim[]): Promise<ReadonlySet<string>> {
-    const claims = asked.filter(({ isLate }) => !isLate());
-    if (claims.length === 0) return new Set();
+  acquireUnlocked(sql: Sql, claims: readonly Claim[]): Promise<ReadonlySet<string>> {
     const of = (value: (claim: Claim) => Param) => claims.flatMap((claim) => [claim.runId, value(claim)]);
     const conditions = [...of(({ present }) => present), ...of(({ as }) => (as === 'active' ? '' : AT_REST))];
     return this.change(sql, this.acquireMany, claims, conditions, [

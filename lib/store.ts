@@ -1,10 +1,12 @@
 import type { EntityManager } from '@mikro-orm/core';
+import { RETRY_FOR_MS } from './attempts';
 import type { Dialect } from './dialect';
 import { DurableClosedError, DurableRunNotFoundError, DurableTransactionError } from './errors';
 import { checkpointRow, type Groups, groupsOf } from './groups';
 import { LeaseGuards } from './lease-guards';
-import type { Release } from './leases';
+import type { Claim, Release } from './leases';
 import { checkCount, checkInteger, checkText } from './limits';
+import type { ListedAs } from './listed-runs';
 import { checkBound, type MikroOrmStateStoreOptions, type Settings, settingsOf } from './options';
 import { emOfOrm } from './orm-like';
 import { type Question, Questions } from './questions';
@@ -260,19 +262,14 @@ export class MikroOrmStateStore implements StateStore {
    * lease asked for a run that this store has listed to pick up, recover or wake is refused if the run is no longer as it was
    * listed; one asked for right after {@link getRun} of the run is not.
    *
-   * False too when the answer comes late, after a lock or an outage: the lease ends when the call said, and after a quarter of
-   * its time (at least 250 ms) it could be over before its holder renews it. It is given back.
+   * A lease is worth its whole time when the call resolves: where a lock or an outage holds the answer up for a quarter of that
+   * time (at least 250 ms), it is asked again as of then, so that it ends as much later. For `retry.forMs` at most; then false.
    */
   async tryLockRun(runId: string, owner: string, leaseUntilMs: number, nowMs: number): Promise<boolean> {
     checkText(runId, 'runId');
-    const claim = this.statements.leases.claim(runId, owner, leaseUntilMs, nowMs);
-    return this.guards.claim({ runId, owner, nowMs }, async (as) => {
-      const won = await this.shared.groups.tryLockRun.submit({ ...claim, as });
-      if (!won || !claim.isLate()) return won;
-      // What cannot be given back lapses by itself.
-      await this.guards.giveBack(runId, () => this.freed({ runId, owners: [owner] })).catch(() => undefined);
-      return false;
-    });
+    const { leases } = this.statements;
+    const asked = leases.claim(runId, owner, leaseUntilMs, nowMs);
+    return this.guards.claim({ runId, owner, nowMs }, (as) => this.leased(asked, as));
   }
 
   /**
@@ -459,6 +456,26 @@ export class MikroOrmStateStore implements StateStore {
   async settled(boundMs = 10_000): Promise<void> {
     checkBound(boundMs);
     await this.session.settled(boundMs);
+  }
+
+  /** Take a lease that has most of its time left when its holder learns of it. */
+  private async leased(asked: Claim, as: ListedAs | undefined): Promise<boolean> {
+    const until = performance.now() + (this.options.retry.forMs ?? RETRY_FOR_MS);
+    const { tryLockRun, renewRunLock } = this.shared.groups;
+    let claim = { ...asked, as };
+    let isHeld = await tryLockRun.submit(claim);
+    while (claim.isLate() && performance.now() < until) {
+      claim = { ...claim.again(), as };
+      // Whoever has won it and lost it since does not ask again: somebody else works on the run.
+      const isWon: boolean = await (isHeld ? renewRunLock : tryLockRun).submit(claim);
+      if (isHeld && !isWon) return false;
+      isHeld = isWon;
+    }
+    if (!isHeld || !claim.isLate()) return isHeld;
+    // What cannot be given back lapses by itself.
+    const release = { runId: claim.runId, owners: [claim.owner] };
+    await this.guards.giveBack(claim.runId, () => this.freed(release)).catch(() => undefined);
+    return false;
   }
 
   private async freed(release: Release): Promise<void> {

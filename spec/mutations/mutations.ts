@@ -503,8 +503,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     defect: 'a lease is won that is nearly over',
     file: 'lib/store.ts',
-    find: 'if (!won || !claim.isLate()) return won;',
-    put: 'if (won || !claim.isLate()) return won;',
+    find: 'const isWon: boolean = await (isHeld ? renewRunLock : tryLockRun).submit(claim);',
+    put: 'const isWon: boolean = isHeld || (await tryLockRun.submit(claim));',
     spec: 'spec/contention',
     on: POSTGRESQL,
   },
@@ -540,12 +540,12 @@ export const MUTATIONS: readonly Mutation[] = [
     on: '^MySQL',
   },
   {
-    defect: 'a claim is made however late it is',
-    file: 'lib/leases.ts',
-    find: '    if (claim.isLate()) return false;\n',
-    put: '',
+    defect: 'a lease that was held up is refused, and whoever woke the run has woken nobody',
+    file: 'lib/store.ts',
+    find: 'while (claim.isLate() && performance.now() < until) {',
+    put: 'while (claim.isLate() && performance.now() < until && until < 0) {',
     spec: 'spec/contention',
-    on: SQLITE,
+    on: POSTGRESQL,
   },
   {
     defect: 'a prune of runs of many steps is one transaction',
