@@ -1172,14 +1172,6 @@ export const MUTATIONS: readonly Mutation[] = [
     on: SQLITE,
   },
   {
-    defect: 'a commit on SQLite is looked for before it shows, and never again',
-    file: 'lib/control-plane/control-plane.ts',
-    find: 'const SYNC_MS = 500;',
-    put: 'const SYNC_MS = 0;',
-    spec: 'spec/control-plane.spec',
-    on: SQLITE,
-  },
-  {
     defect: 'behind PgBouncer a process believes that it hears',
     file: 'lib/control-plane/listener.ts',
     find: 'return isAnswered || this.isOver;',
