@@ -20,6 +20,7 @@ const EXPORTS = [
   'DurableStoreError',
   'DurableTransactionError',
   'ENTITIES',
+  'MikroOrmControlPlane',
   'MikroOrmStateStore',
   'RunAttributeEntity',
   'SignalWaiterEntity',

@@ -2,8 +2,19 @@ import type { EngineSetting, Scenario } from '../scenario';
 import { Expectation } from './expect';
 import { fanOut } from './fan-out';
 
-const ONE_STORE: readonly EngineSetting[] = [{ name: 'a' }, { name: 'b' }];
-const TWO_PROCESSES: readonly EngineSetting[] = [{ name: 'a' }, { name: 'b', process: 1 }];
+/**
+ * A child that ends in one engine while the parent's turn in the other one goes to sleep is refused the parent's lease, and wakes nobody: the parent
+ * looks again after this time. The engine does so on its own store, too.
+ */
+const LOOKS_AGAIN = () => ({ reconcileMs: 300 });
+const ONE_STORE: readonly EngineSetting[] = [
+  { name: 'a', options: LOOKS_AGAIN },
+  { name: 'b', options: LOOKS_AGAIN },
+];
+const TWO_PROCESSES: readonly EngineSetting[] = [
+  { name: 'a', options: LOOKS_AGAIN },
+  { name: 'b', process: 1, options: LOOKS_AGAIN },
+];
 
 /** An engine that executes what its polls find, and nothing at once. */
 const WORKER = () => ({ runDispatcher: { dispatch: () => undefined } });
