@@ -1,11 +1,10 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { type RunResult, type StateStore, WorkflowEngine } from '@dudousxd/nestjs-durable-core';
+import { poll } from './polling';
 
 export const CHILDREN = 50;
 
 /** A parent that has not ended by then is not waited for any longer: one that lost a child's result sleeps for ever. */
 const PATIENCE_MS = 10_000;
-const POLL_MS = 1000;
 
 /** What became of some parents. */
 export interface FanOutReport {
@@ -31,7 +30,7 @@ export class FanOut {
       const inputs = Array.from({ length: CHILDREN }, (_, n) => ({ n }));
       return (await ctx.all('child', inputs)).reduce<number>((sum, n) => sum + (n as number), 0);
     });
-    this.polling = this.poll();
+    this.polling = poll(this.engine, this.stop.signal);
   }
 
   /** Run `count` parents, `inFlight` at a time. */
@@ -64,15 +63,5 @@ export class FanOut {
       .waitForRun(id, { until: 'terminal', timeoutMs: PATIENCE_MS })
       .catch((): RunResult | undefined => undefined);
     return result?.status === 'completed' && result.output === (CHILDREN * (CHILDREN - 1)) / 2;
-  }
-
-  private async poll(): Promise<void> {
-    const { signal } = this.stop;
-    while (!signal.aborted) {
-      await this.engine.runPending();
-      await this.engine.recoverIncomplete();
-      await this.engine.resumeDueTimers();
-      await delay(POLL_MS, undefined, { signal }).catch(() => undefined);
-    }
   }
 }

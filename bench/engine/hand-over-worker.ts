@@ -1,8 +1,8 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { WorkflowEngine } from '@dudousxd/nestjs-durable-core';
 import { MikroOrmControlPlane, MikroOrmStateStore } from '../../lib';
 import type { BenchDatabase } from '../databases';
 import { openOrm } from '../subjects/ours';
+import { poll } from './polling';
 
 /** What a process that takes work over is started with. */
 export interface HandOverSettings {
@@ -16,8 +16,6 @@ export interface Begun {
   readonly runId: string;
   readonly at: number;
 }
-
-const POLL_MS = 1000;
 
 /** A worker as the README has it: it polls, and hears of work if it has a control plane. */
 async function main({ target, hears }: HandOverSettings): Promise<void> {
@@ -33,12 +31,7 @@ async function main({ target, hears }: HandOverSettings): Promise<void> {
   process.once('message', () => stop.abort());
   process.once('disconnect', () => stop.abort());
   process.send?.('ready');
-  while (!stop.signal.aborted) {
-    await engine.runPending();
-    await engine.recoverIncomplete();
-    await engine.resumeDueTimers();
-    await delay(POLL_MS, undefined, { signal: stop.signal }).catch(() => undefined);
-  }
+  await poll(engine, stop.signal);
   await engine.drain();
   await plane?.close();
   await store.settled();
